@@ -1,0 +1,1 @@
+"""Roles, and the suites that fill them.  The only room that names an algorithm; bytes in, bytes out."""
