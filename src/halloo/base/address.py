@@ -38,7 +38,9 @@ class Address:
                 raise ValueError(text)
             return cls.of(host.strip("[]"), int(port))
         except ValueError:
-            raise UsageError(f"{text!r} is not an address; write it as 192.0.2.1:33033 or [2001:db8::1]:33033") from None
+            raise UsageError(
+                f"{text!r} is not an address; write it as 192.0.2.1:33033 or [2001:db8::1]:33033"
+            ) from None
 
     @classmethod
     def of(cls, host: str, port: int) -> Address:

@@ -1,0 +1,1 @@
+"""Every sentence that two nodes can say: declarations only."""

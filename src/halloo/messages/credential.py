@@ -1,0 +1,180 @@
+"""Who someone is: the credential that the network signs, and the record that its owner signs.
+
+    credential = claims (network, name, key, issued, expires), signed by a login key of the network
+    record     = credential, listing (where and how the owner is to be found), signed by the owner's key
+
+So the network vouches for the key and the owner for the rest; a supernode that keeps a record can forge neither.
+Wall clock times are whole seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from halloo.base.address import Address
+from halloo.base.errors import HallooError, Refused
+from halloo.messages.name import MAX_NAME, folded
+from halloo.wire.command import (
+    Shape,
+    address,
+    addresses,
+    blob,
+    decode_shape,
+    encode_shape,
+    number,
+    shape,
+    text,
+    wide,
+)
+
+__all__ = [
+    "CLOCK_TOLERANCE",
+    "MAX_CREDENTIAL",
+    "MAX_RECORD",
+    "Claims",
+    "Entry",
+    "Listing",
+    "Presence",
+    "Record",
+    "SignedClaims",
+    "Verify",
+    "credential_of",
+    "issue",
+    "list_entry",
+    "open_credential",
+    "open_record",
+]
+
+MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signature, twice over
+MAX_RECORD = 2_048
+CLOCK_TOLERANCE = 300  # seconds that two machines' clocks may differ before a fresh credential is refused
+_SIGNED_CLAIMS = b"halloo credential\n"
+_SIGNED_LISTING = b"halloo listing\n"
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""(public key, signature, text) -> whether it holds: ``Identity.verify`` of the suite in use."""
+Sign = Callable[[bytes, bytes], bytes]
+"""(private key, text) -> signature: ``Identity.sign``."""
+
+
+class Presence(IntEnum):
+    """How someone wants to be seen."""
+
+    OFFLINE = 0
+    ONLINE = 1
+    AWAY = 2
+    DO_NOT_DISTURB = 3
+
+
+@shape
+class Claims(Shape):
+    """What the network says of a user."""
+
+    name: str = text(0x00, most=MAX_NAME)
+    key: bytes = blob(0x01, least=1, most=512)
+    expires: int = number(0x04, most=1 << 40)
+    issued: int = number(0x05, most=1 << 40)
+    network: bytes = wide(0x06)
+
+
+@shape
+class SignedClaims(Shape):
+    """Claims with the network's signature."""
+
+    claims: bytes = blob(0x01, most=MAX_CREDENTIAL)
+    signature: bytes = blob(0x02, least=1, most=512)
+
+
+@shape
+class Listing(Shape):
+    """What a user publishes of himself.  ``version`` grows with each change; the higher one wins."""
+
+    version: int = number(0x01, most=1 << 60)
+    issued: int = number(0x02, most=1 << 40)
+    state: int = number(0x89, most=3)
+    node: bytes = wide(0x03)
+    supernode: Address | None = address(0x11, default=None)
+    reachable: tuple[Address, ...] = addresses(0x12, most=6, default=())
+    full_name: str = text(0x14, most=64, default="")
+    city: str = text(0x30, most=64, default="")
+
+
+@shape
+class Record(Shape):
+    """A directory record as it travels and is kept."""
+
+    credential: bytes = blob(0x01, least=1, most=MAX_CREDENTIAL)
+    listing: bytes = blob(0x02, least=1, most=1024)
+    signature: bytes = blob(0x03, least=1, most=512)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that was opened and found true."""
+
+    claims: Claims
+    listing: Listing
+    record: Record
+
+    @property
+    def name(self) -> str:
+        """The account name, folded."""
+        return self.claims.name
+
+
+def issue(claims: Claims, private: bytes, sign: Sign) -> bytes:
+    """A credential: claims signed with a login key of the network."""
+    body = encode_shape(claims)
+    return encode_shape(SignedClaims(claims=body, signature=sign(private, _SIGNED_CLAIMS + body)))
+
+
+def credential_of(credential: bytes) -> Claims:
+    """The claims of a credential, unproved.  Raises Malformed."""
+    return decode_shape(Claims, decode_shape(SignedClaims, credential).claims)
+
+
+def open_credential(credential: bytes, network: bytes, keys: Iterable[bytes], verify: Verify, wall: float) -> Claims:
+    """Check a credential against the network's id and login keys, at wall clock time ``wall``.
+
+    Raises:
+        Malformed: no credential at all.
+        Refused: of another network, not signed by it, expired, or from the future.
+    """
+    signed = decode_shape(SignedClaims, credential)
+    claims = decode_shape(Claims, signed.claims)
+    if claims.network != network:
+        raise Refused("the credential is one of another network")
+    if not any(verify(key, signed.signature, _SIGNED_CLAIMS + signed.claims) for key in keys):
+        raise Refused("the credential is not signed by this network")
+    try:
+        if folded(claims.name) != claims.name:
+            raise Refused("the credential names nobody that could exist")
+    except HallooError:
+        raise Refused("the credential names nobody that could exist") from None
+    if claims.expires <= wall:
+        raise Refused("the credential has expired")
+    if claims.issued > wall + CLOCK_TOLERANCE:
+        raise Refused("the credential is from the future; one of the two clocks is wrong")
+    return claims
+
+
+def list_entry(credential: bytes, listing: Listing, private: bytes, sign: Sign) -> Record:
+    """A record: a listing signed by its owner."""
+    body = encode_shape(listing)
+    return Record(credential=credential, listing=body, signature=sign(private, _SIGNED_LISTING + body))
+
+
+def open_record(
+    record: Record, network: bytes, keys: Iterable[bytes], verify_network: Verify, verify: Verify, wall: float
+) -> Entry:
+    """Check a record: the credential by the network's keys, the listing by the owner's.
+
+    Raises:
+        Malformed, Refused: as ``open_credential``, or the listing is not signed by the owner.
+    """
+    claims = open_credential(record.credential, network, keys, verify_network, wall)
+    if not verify(claims.key, record.signature, _SIGNED_LISTING + record.listing):
+        raise Refused("the record is not signed by its owner")
+    return Entry(claims, decode_shape(Listing, record.listing), record)

@@ -1,0 +1,64 @@
+"""How two strangers become a link: three messages, the first in the open, identities under seal.
+
+    initiator                                   responder
+      | --- Hello (envelope) ------------------> |
+      | <-- HelloAnswer (secret, envelope, proof) |
+      | --- Finish (secret, proof) ------------> |
+      | <================ sealed ==============> |
+      | --- Goodbye ---------------------------> |   either side, once
+"""
+
+from __future__ import annotations
+
+from halloo.base.machine import Message
+from halloo.messages.credential import MAX_CREDENTIAL
+from halloo.wire.command import Form, Shape, blob, command, number, shape, text
+
+__all__ = ["Finish", "Goodbye", "Hello", "HelloAnswer", "Proof"]
+
+_KEY = 2_048  # bytes: a hybrid public key of 1,216 is the longest today
+
+
+@command(0x61, Form.NOTICE)
+class Hello(Message):
+    """I want to talk: the suite of my network, the number of the link on my side, a key to put a secret under."""
+
+    suite: int = number(0x01, most=0xFF)
+    link: int = number(0x02, most=0xFFFF_FFFF)
+    envelope: bytes = blob(0x03, least=1, most=_KEY)
+
+
+@command(0x62, Form.NOTICE)
+class HelloAnswer(Message):
+    """My secret for you, a key for yours, and who I am, sealed."""
+
+    to: int = number(0x01, most=0xFFFF_FFFF)
+    link: int = number(0x02, most=0xFFFF_FFFF)
+    envelope: bytes = blob(0x03, least=1, most=_KEY)
+    enclosed: bytes = blob(0x04, least=1, most=_KEY)
+    proof: bytes = blob(0x05, least=1, most=_KEY, default=b"")
+
+
+@command(0x63, Form.NOTICE)
+class Finish(Message):
+    """My secret for you, and who I am, sealed."""
+
+    to: int = number(0x01, most=0xFFFF_FFFF)
+    enclosed: bytes = blob(0x04, least=1, most=_KEY)
+    proof: bytes = blob(0x05, least=1, most=_KEY, default=b"")
+
+
+@command(0x64, Form.NOTICE)
+class Goodbye(Message):
+    """I end this link.  Said once, sealed, not repeated: who misses it will notice the silence."""
+
+    reason: str = text(0x01, most=120, default="")
+
+
+@shape
+class Proof(Shape):
+    """Who speaks: the identity key, the credential where there is one, and a signature over the handshake."""
+
+    key: bytes = blob(0x01, least=1, most=512)
+    credential: bytes = blob(0x02, most=MAX_CREDENTIAL, default=b"")
+    signature: bytes = blob(0x03, least=1, most=512)

@@ -1,0 +1,180 @@
+"""Between nodes and supernodes: attach, stay, publish, search; and between supernodes.
+
+    node                         supernode
+      | --- Probe ----------------> |  in the open, over UDP
+      | <-- ProbeAccept / Refuse -- |
+      | ===== link =============== |
+      | --- Attach ---------------> |
+      | <-- Attached / Refused ---- |
+      | --- Ping / Pong <--------> |  while idle
+      | --- Store ---------------> |  my record
+      | <-- Stored --------------- |
+      | --- Search --------------> |
+      | <-- Found ---------------- |
+      | --- Leave ---------------> |
+
+Numbers are those of the classic protocol where it had the command.
+"""
+
+from __future__ import annotations
+
+from halloo.base.address import Address
+from halloo.base.machine import Message
+from halloo.messages.credential import Record
+from halloo.messages.name import MAX_NAME
+from halloo.wire.command import Form, address, addresses, command, flag, nested, number, request_id, text, wide
+
+__all__ = [
+    "Attach",
+    "AttachRefused",
+    "Attached",
+    "Found",
+    "Leave",
+    "Mesh",
+    "Meshed",
+    "Ping",
+    "Pong",
+    "Probe",
+    "ProbeAccept",
+    "ProbeRefuse",
+    "Replicate",
+    "Search",
+    "Store",
+    "Stored",
+]
+
+
+@command(27, Form.REQUEST)
+class Probe(Message):
+    """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps."""
+
+    request: int = request_id(default=0)
+
+
+@command(28, Form.REPLY)
+class ProbeAccept(Message):
+    """Come.  ``observed`` is the address your probe came from."""
+
+    observed: Address | None = address(0x11, default=None)
+    request: int = request_id(default=0)
+
+
+@command(29, Form.REPLY)
+class ProbeRefuse(Message):
+    """Not here; try these."""
+
+    supernodes: tuple[Address, ...] = addresses(0x02, most=20, default=())
+    retry_after: int = number(0x03, most=3600, default=0)
+    request: int = request_id(default=0)
+
+
+@command(30, Form.REQUEST)
+class Attach(Message):
+    """Be my supernode.  ``uptime`` in seconds, ``port`` where I listen on UDP and TCP."""
+
+    node: bytes = wide(0x01)
+    port: int = number(0x02, most=0xFFFF)
+    uptime: int = number(0x03, most=1 << 32, default=0)
+    request: int = request_id(default=0)
+
+
+@command(31, Form.REPLY)
+class Attached(Message):
+    """You are attached.  ``observed`` is your address as I see it; ``supernodes`` feed your host cache."""
+
+    node: bytes = wide(0x01)
+    observed: Address | None = address(0x11, default=None)
+    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    clients: int = number(0x09, most=1 << 32, default=0)
+    request: int = request_id(default=0)
+
+
+@command(32, Form.REPLY)
+class AttachRefused(Message):
+    """No room; try these, or me again after ``retry_after`` seconds."""
+
+    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    retry_after: int = number(0x03, most=3600, default=0)
+    request: int = request_id(default=0)
+
+
+@command(39, Form.NOTICE)
+class Leave(Message):
+    """I go."""
+
+
+@command(81, Form.REQUEST)
+class Ping(Message):
+    """Are you still there?"""
+
+    request: int = request_id(default=0)
+
+
+@command(82, Form.REPLY)
+class Pong(Message):
+    """I am.  ``observed`` is your address as I see it now."""
+
+    observed: Address | None = address(0x11, default=None)
+    request: int = request_id(default=0)
+
+
+@command(12, Form.REQUEST)
+class Store(Message):
+    """Keep this record of mine in the directory."""
+
+    record: tuple[Record, ...] = nested(0x01, Record, most=1, default=())
+    request: int = request_id(default=0)
+
+
+@command(13, Form.REPLY)
+class Stored(Message):
+    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why."""
+
+    copies: int = number(0x01, most=64)
+    reason: str = text(0x02, most=200, default="")
+    request: int = request_id(default=0)
+
+
+@command(14, Form.REQUEST)
+class Search(Message):
+    """Who is called exactly ``name``?  ``ask_others``: whether the supernode may ask further."""
+
+    name: str = text(0x04, most=MAX_NAME)
+    ask_others: bool = flag(0x05, default=False)
+    request: int = request_id(default=0)
+
+
+@command(15, Form.REPLY)
+class Found(Message):
+    """What was found.  ``complete``: every supernode that could know was heard."""
+
+    records: tuple[Record, ...] = nested(0x01, Record, most=8, default=())
+    complete: bool = flag(0x02, default=False)
+    request: int = request_id(default=0)
+
+
+@command(0x65, Form.REQUEST)
+class Mesh(Message):
+    """One supernode to another: I am one too, at ``listening``, and know these."""
+
+    node: bytes = wide(0x01)
+    listening: Address = address(0x11)
+    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    request: int = request_id(default=0)
+
+
+@command(0x66, Form.REPLY)
+class Meshed(Message):
+    """So am I; these are the ones I know."""
+
+    node: bytes = wide(0x01)
+    listening: Address = address(0x11)
+    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    request: int = request_id(default=0)
+
+
+@command(0x67, Form.NOTICE)
+class Replicate(Message):
+    """Records that you should hold as well."""
+
+    records: tuple[Record, ...] = nested(0x01, Record, most=8, default=())

@@ -1,0 +1,1 @@
+"""Bytes to frames and typed lists, and back; pure functions, no secrets."""
