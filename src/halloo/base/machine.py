@@ -8,12 +8,11 @@ effects.  A machine knows no socket, clock, die or task: time is a number, rando
 from __future__ import annotations
 
 from enum import Enum
+from heapq import heappop, heappush
 from math import inf
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from halloo.base.address import Peer, Route
-
-__all__ = ["Effect", "Effects", "Event", "Machine", "Message", "Send", "Timers"]
+__all__ = ["Alarms", "Effect", "Effects", "Event", "Machine", "Message", "Numbers", "Timers"]
 
 
 class Message:
@@ -34,24 +33,6 @@ class Event(Effect):
     __slots__ = ()
 
 
-class Send(Effect):
-    """Say ``message`` to ``to``: to a peer sealed, in order and repeated until heard; to a route in the open, once."""
-
-    __slots__ = ("message", "to")
-
-    def __init__(self, to: Peer | Route, message: Message) -> None:
-        self.to = to
-        self.message = message
-
-    def __repr__(self) -> str:
-        return f"Send({self.to!r}, {self.message!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Send) and (self.to, self.message) == (other.to, other.message)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 Effects = list[Effect]
 
 
@@ -64,6 +45,20 @@ class Machine(Protocol):
 
     def wake(self, now: float) -> Effects:
         """Do what is due at ``now``.  Calling it too early is harmless."""
+
+
+class Numbers:
+    """Counts up; every number once."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, first: int = 1) -> None:
+        self._next = first
+
+    def __call__(self) -> int:
+        """The next number."""
+        self._next += 1
+        return self._next - 1
 
 
 class Timers(dict[Enum, float]):
@@ -79,4 +74,56 @@ class Timers(dict[Enum, float]):
         come = sorted((name for name, at in self.items() if at <= now), key=self.__getitem__)
         for name in come:
             del self[name]
+        return come
+
+
+Key = TypeVar("Key")
+
+
+class Alarms(Generic[Key]):
+    """Deadlines of many siblings (links, children), one each: setting and finding the next cost a logarithm.
+
+    A heap holds every deadline ever set; one that was moved is skipped when its turn comes.
+    """
+
+    __slots__ = ("_at", "_count", "_heap")
+
+    def __init__(self) -> None:
+        self._at: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._count = 0
+
+    def __setitem__(self, key: Key, at: float) -> None:
+        if self._at.get(key) == at:
+            return
+        if at == inf:
+            self._at.pop(key, None)
+            return
+        self._at[key] = at
+        self._count += 1
+        heappush(self._heap, (at, self._count, key))
+        if len(self._heap) > 64 + 4 * len(self._at):
+            live = sorted((at, count, key) for at, count, key in self._heap if self._at.get(key) == at)
+            self._heap = live
+
+    def __delitem__(self, key: Key) -> None:
+        self._at.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    @property
+    def next(self) -> float:
+        """The earliest deadline, ``inf`` when there is none."""
+        while self._heap and self._at.get(self._heap[0][2]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else inf
+
+    def due(self, now: float) -> list[Key]:
+        """Remove and return those that have come, earliest first."""
+        come: list[Key] = []
+        while self.next <= now:
+            key = heappop(self._heap)[2]
+            del self._at[key]
+            come.append(key)
         return come

@@ -9,12 +9,12 @@ Wall clock times are whole seconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
 from halloo.base.address import Address
-from halloo.base.errors import HallooError, Refused
+from halloo.base.errors import Refused, UsageError
 from halloo.messages.name import MAX_NAME, folded
 from halloo.wire.command import (
     Shape,
@@ -36,6 +36,8 @@ __all__ = [
     "Claims",
     "Entry",
     "Listing",
+    "Notary",
+    "Party",
     "Presence",
     "Record",
     "SignedClaims",
@@ -43,8 +45,6 @@ __all__ = [
     "credential_of",
     "issue",
     "list_entry",
-    "open_credential",
-    "open_record",
 ]
 
 MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signature, twice over
@@ -124,6 +124,19 @@ class Entry:
         return self.claims.name
 
 
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who is at the other end of a link: a key that was proved, and what the network says of it (None: nothing)."""
+
+    key: bytes
+    claims: Claims | None
+
+    @property
+    def name(self) -> str:
+        """The account name, empty where there is no credential."""
+        return self.claims.name if self.claims else ""
+
+
 def issue(claims: Claims, private: bytes, sign: Sign) -> bytes:
     """A credential: claims signed with a login key of the network."""
     body = encode_shape(claims)
@@ -135,46 +148,58 @@ def credential_of(credential: bytes) -> Claims:
     return decode_shape(Claims, decode_shape(SignedClaims, credential).claims)
 
 
-def open_credential(credential: bytes, network: bytes, keys: Iterable[bytes], verify: Verify, wall: float) -> Claims:
-    """Check a credential against the network's id and login keys, at wall clock time ``wall``.
-
-    Raises:
-        Malformed: no credential at all.
-        Refused: of another network, not signed by it, expired, or from the future.
-    """
-    signed = decode_shape(SignedClaims, credential)
-    claims = decode_shape(Claims, signed.claims)
-    if claims.network != network:
-        raise Refused("the credential is one of another network")
-    if not any(verify(key, signed.signature, _SIGNED_CLAIMS + signed.claims) for key in keys):
-        raise Refused("the credential is not signed by this network")
-    try:
-        if folded(claims.name) != claims.name:
-            raise Refused("the credential names nobody that could exist")
-    except HallooError:
-        raise Refused("the credential names nobody that could exist") from None
-    if claims.expires <= wall:
-        raise Refused("the credential has expired")
-    if claims.issued > wall + CLOCK_TOLERANCE:
-        raise Refused("the credential is from the future; one of the two clocks is wrong")
-    return claims
-
-
 def list_entry(credential: bytes, listing: Listing, private: bytes, sign: Sign) -> Record:
     """A record: a listing signed by its owner."""
     body = encode_shape(listing)
     return Record(credential=credential, listing=body, signature=sign(private, _SIGNED_LISTING + body))
 
 
-def open_record(
-    record: Record, network: bytes, keys: Iterable[bytes], verify_network: Verify, verify: Verify, wall: float
-) -> Entry:
-    """Check a record: the credential by the network's keys, the listing by the owner's.
+@dataclass(frozen=True, slots=True)
+class Notary:
+    """Checks credentials and records against one network's id and login keys."""
 
-    Raises:
-        Malformed, Refused: as ``open_credential``, or the listing is not signed by the owner.
-    """
-    claims = open_credential(record.credential, network, keys, verify_network, wall)
-    if not verify(claims.key, record.signature, _SIGNED_LISTING + record.listing):
-        raise Refused("the record is not signed by its owner")
-    return Entry(claims, decode_shape(Listing, record.listing), record)
+    network: bytes
+    keys: tuple[bytes, ...]
+    verify_network: Verify
+    """``verify`` of the suite's network identity."""
+    verify: Verify
+    """``verify`` of the suite's identity."""
+
+    def credential(self, credential: bytes, wall: float) -> Claims:
+        """What the network says in a credential, at wall clock time ``wall``.
+
+        Raises:
+            Malformed: no credential at all.
+            Refused: of another network, not signed by it, expired, or from the future.
+        """
+        signed = decode_shape(SignedClaims, credential)
+        claims = decode_shape(Claims, signed.claims)
+        if claims.network != self.network:
+            raise Refused("the credential is one of another network")
+        if not any(self.verify_network(key, signed.signature, _SIGNED_CLAIMS + signed.claims) for key in self.keys):
+            raise Refused("the credential is not signed by this network")
+        if not _is_folded(claims.name):
+            raise Refused("the credential names nobody that could exist")
+        if claims.expires <= wall:
+            raise Refused("the credential has expired")
+        if claims.issued > wall + CLOCK_TOLERANCE:
+            raise Refused("the credential is from the future; one of the two clocks is wrong")
+        return claims
+
+    def record(self, record: Record, wall: float) -> Entry:
+        """A record opened: the credential checked by the network's keys, the listing by the owner's.
+
+        Raises:
+            Malformed, Refused: as ``credential``, or the listing is not signed by the owner.
+        """
+        claims = self.credential(record.credential, wall)
+        if not self.verify(claims.key, record.signature, _SIGNED_LISTING + record.listing):
+            raise Refused("the record is not signed by its owner")
+        return Entry(claims, decode_shape(Listing, record.listing), record)
+
+
+def _is_folded(name: str) -> bool:
+    try:
+        return folded(name) == name
+    except UsageError:
+        return False

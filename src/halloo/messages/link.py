@@ -36,7 +36,7 @@ class HelloAnswer(Message):
     link: int = number(0x02, most=0xFFFF_FFFF)
     envelope: bytes = blob(0x03, least=1, most=_KEY)
     enclosed: bytes = blob(0x04, least=1, most=_KEY)
-    proof: bytes = blob(0x05, least=1, most=_KEY, default=b"")
+    proof: bytes = blob(0x05, most=_KEY, default=b"")
 
 
 @command(0x63, Form.NOTICE)
@@ -45,7 +45,7 @@ class Finish(Message):
 
     to: int = number(0x01, most=0xFFFF_FFFF)
     enclosed: bytes = blob(0x04, least=1, most=_KEY)
-    proof: bytes = blob(0x05, least=1, most=_KEY, default=b"")
+    proof: bytes = blob(0x05, most=_KEY, default=b"")
 
 
 @command(0x64, Form.NOTICE)

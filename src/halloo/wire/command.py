@@ -48,6 +48,7 @@ __all__ = [
     "numbers",
     "request_id",
     "shape",
+    "split_commands",
     "text",
     "wide",
 ]
@@ -288,6 +289,21 @@ def decode_commands(payload: bytes, catalogue: Mapping[tuple[int, Form], Declara
         if body.left:
             raise Malformed(f"{declared.kind.__name__} is followed by {body.left} bytes that belong to nothing")
         out.append(_make(declared.kind, values))
+    return out
+
+
+def split_commands(payload: bytes) -> list[bytes]:
+    """The commands of a payload, each in its own bytes, unread.  Raises Malformed."""
+    reader = Reader(payload)
+    out: list[bytes] = []
+    while reader.left:
+        start = reader.position
+        length = reader.varint()
+        if not length:
+            break
+        reader.varint()
+        reader.take(length)
+        out.append(payload[start : reader.position])
     return out
 
 

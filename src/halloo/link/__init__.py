@@ -1,0 +1,1 @@
+"""Two nodes that can talk: handshake, sealed sessions, repetition until heard, datagrams and streams."""

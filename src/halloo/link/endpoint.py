@@ -1,0 +1,499 @@
+"""The ear and the mouth of a node: datagrams and streams on one side, peers and messages on the other.
+
+A *link* is what two nodes have after a handshake: keys, an order of messages, and a route that may change while the
+keys stay.  Each side gives the link a number of its own, by which the other addresses it:
+
+    payload of a link = 0x00, link number 4, sealed (see ``reliable``)         in a PAYLOAD frame
+    sound of a link   = link number 4, sealed packet of sound                  in a MEDIA frame
+
+A payload that does not begin with a zero holds commands in the open.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import inf
+
+from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
+from halloo.base.errors import Malformed, PeerError, Refused
+from halloo.base.machine import Alarms, Effect, Message, Numbers
+from halloo.link.datagrams import LAYOUTS, Datagrams
+from halloo.link.handshake import Initiator, Persona, Responder
+from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
+from halloo.link.reliable import Reliable
+from halloo.link.session import Session
+from halloo.link.streams import Streams
+from halloo.messages.catalogue import OPEN, SEALED
+from halloo.messages.credential import Party
+from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer
+from halloo.wire.buffer import Reader
+from halloo.wire.command import decode_commands, encode_command
+from halloo.wire.frame import Control, FrameKind, StreamFrame
+
+__all__ = ["Endpoint"]
+
+HELLO_AGAIN = 0.35  # seconds before an unanswered Hello or Finish is said again; doubles
+HELLO_FOR = 5.0  # seconds after which a handshake is given up
+IDLE_FOR = 100.0  # seconds of silence after which a link is gone; an idle node pings every 25
+MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
+MAX_LINKS = 4_096
+SEALED_MARK = b"\0"
+_INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
+_CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
+_HEAD = 5  # bytes before the seal: mark and link number
+
+
+@dataclass(slots=True)
+class _Link:
+    number: int
+    """Ours: what the other side puts before what it says to us."""
+    peer: Peer
+    route: Route
+    born: float
+    heard_at: float
+    inbound: bool
+    reliable: Reliable = field(default_factory=Reliable)
+    theirs: bytes = b""
+    session: Session | None = None
+    party: Party | None = None
+    initiator: Initiator | None = None
+    responder: Responder | None = None
+    greeting: tuple[Message, ...] = ()
+    """What is said again until the other side goes on."""
+    again_at: float = inf
+    wait: float = HELLO_AGAIN
+
+    @property
+    def wake_at(self) -> float:
+        """The next thing this link has to do."""
+        if self.session is None:
+            return min(self.again_at, self.born + HELLO_FOR)
+        return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR)
+
+
+Output = Effect | Notice
+
+
+class Endpoint:
+    """All links of one node.  ``wall``: seconds to add to the world's clock for the wall clock."""
+
+    def __init__(self, persona: Persona, cloak_key: bytes, hosts: Iterable[bytes], wall: float) -> None:
+        self.persona = persona
+        self.wall = wall
+        self.datagrams = Datagrams(persona.suite, persona.suite.cloak(cloak_key, LAYOUTS), hosts, persona.rng)
+        self.streams = Streams(persona.suite, cloak_key, persona.rng)
+        self.faults = 0
+        """Datagrams and messages dropped because they broke the rules."""
+        self._links: dict[int, _Link] = {}
+        self._peers: dict[Peer, _Link] = {}
+        self._half_open: OrderedDict[tuple[Route, int], _Link] = OrderedDict()
+        self._by_route: dict[Route, Peer] = {}
+        self._channels: dict[int, Channel] = {}
+        self._alarms: Alarms[int] = Alarms()
+        self._dirty: dict[int, _Link] = {}
+        self._numbers = Numbers(_INBOUND)
+        self._frame = persona.rng.getrandbits(15) << 1
+
+    # --- what the world brings --------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, address: Address, now: float, socket: int = 0) -> list[Output]:
+        """One datagram.  Whatever it holds, nothing is raised."""
+        out: list[Output] = []
+        try:
+            piece, answers, learned = self.datagrams.receive(data, Wire(address, socket), now)
+            out += answers
+            if learned is not None:
+                out.append(learned)
+            if piece is not None:
+                self._frame_heard(piece.kind, piece.frame, piece.head, piece.body, piece.source, now, out)
+        except PeerError:
+            self.faults += 1
+        return out
+
+    def stream_opened(self, number: int, address: Address, now: float) -> list[Output]:
+        """A TCP connection stands."""
+        return list(self.streams.opened(number, address))
+
+    def stream_received(self, number: int, data: bytes, now: float) -> list[Output]:
+        """Bytes of a TCP connection.  Nonsense closes it."""
+        out: list[Output] = []
+        try:
+            route, frames = self.streams.receive(number, data)
+        except PeerError:
+            self.faults += 1
+            out += self.streams.close(number)
+            return out + self._stream_gone(number, "the other side broke the protocol")
+        for frame in frames:
+            try:
+                self._stream_frame(frame, route, now, out)
+            except PeerError:
+                self.faults += 1
+        return out
+
+    def stream_closed(self, number: int, now: float, reason: str = "the connection was closed") -> list[Output]:
+        """A TCP connection ended, or could not be made."""
+        self.streams.closed(number)
+        return self._stream_gone(number, reason)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return self._alarms.next
+
+    def wake(self, now: float) -> list[Output]:
+        """Say again what was not heard; end what is dead."""
+        out: list[Output] = []
+        for number in self._alarms.due(now):
+            link = self._links.get(number)
+            if link is None:
+                continue
+            if link.session is None and now >= link.born + HELLO_FOR:
+                self._drop(link, "no answer", out)
+            elif link.session is not None and (link.reliable.dead(now) or now >= link.heard_at + IDLE_FOR):
+                self._drop(link, "no sign of life", out)
+            else:
+                if now >= link.again_at:
+                    link.wait *= 2
+                    link.again_at = now + link.wait
+                    self._greet(link, out)
+                self._dirty[number] = link
+        return out
+
+    # --- what the owner wants ---------------------------------------------------------------------------------
+
+    def link(self, peer: Peer, route: Route, now: float) -> list[Output]:
+        """Begin a link over ``route`` under the number ``peer``."""
+        out: list[Output] = []
+        if len(self._links) >= MAX_LINKS:
+            return [Down(peer, "too many links")]
+        link = self._new(peer, route, now, inbound=False)
+        link.initiator = Initiator(self.persona, link.number)
+        link.greeting = (link.initiator.hello,)
+        link.again_at = now + link.wait
+        self._greet(link, out)
+        self._arm(link)
+        return out
+
+    def unlink(self, peer: Peer, reason: str, now: float) -> list[Output]:
+        """End a link; the other side is told once."""
+        out: list[Output] = []
+        link = self._peers.get(peer)
+        if link is not None:
+            if link.session is not None:
+                link.reliable.say(encode_command(Goodbye(reason=reason[:120])))
+                self._flush(link, now, out)
+            self._forget(link, out)
+        return out
+
+    def reroute(self, peer: Peer, route: Route, now: float) -> list[Output]:
+        """Speak to a peer over another route from now on."""
+        link = self._peers.get(peer)
+        if link is not None:
+            self._move(link, route)
+        return []
+
+    def send(self, to: Peer | Route, message: Message, now: float) -> list[Output]:
+        """Say a message: to a peer it goes out at the next ``flush``; in the open at once."""
+        if isinstance(to, int):
+            link = self._peers.get(to)
+            if link is None:
+                return []
+            if not link.reliable.say(encode_command(message)):
+                out: list[Output] = []
+                self._drop(link, "too much waits unheard", out)
+                return out
+            self._dirty[link.number] = link
+            return []
+        return self._payload(to, self._next_frame(), encode_command(message))
+
+    def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
+        """Send one packet of sound; without a link it goes nowhere."""
+        link = self._peers.get(peer)
+        if link is None or link.session is None:
+            return []
+        frame, sealed = link.session.close(FrameKind.MEDIA, link.theirs, body)
+        route = link.route
+        if isinstance(route, Wire):
+            return [self.datagrams.sealed(route, FrameKind.MEDIA, frame, link.theirs, sealed)]
+        if isinstance(route, Stream):
+            content = link.theirs + frame.to_bytes(2, "big") + sealed
+            return list(self.streams.send(route, StreamFrame(Control.MEDIA, 0, content)))
+        return self._through(route, self.datagrams.inner(FrameKind.MEDIA, frame, link.theirs, sealed))
+
+    def forward(self, peer: Peer, token: int, inner: bytes) -> list[Output]:
+        """Pass a datagram on to a peer under ``token``."""
+        link = self._peers.get(peer)
+        if link is None:
+            return []
+        head = token.to_bytes(8, "big")
+        if isinstance(link.route, Wire):
+            return [self.datagrams.sealed(link.route, FrameKind.FORWARD, self._next_frame(), head, inner)]
+        if isinstance(link.route, Stream):
+            return list(self.streams.send(link.route, StreamFrame(Control.FORWARD, 0, head + inner)))
+        return []  # a relay is never reached through a relay
+
+    def accept(self, channel: Channel) -> None:
+        """Take what comes under this channel's token as ours."""
+        self._channels[channel.token] = channel
+
+    def release(self, channel: Channel) -> None:
+        """No longer."""
+        self._channels.pop(channel.token, None)
+
+    def flush(self, now: float) -> list[Output]:
+        """Seal and send what was said in this turn, and acknowledge what was heard."""
+        out: list[Output] = []
+        while self._dirty:
+            _, link = self._dirty.popitem()
+            if link.number in self._links:
+                self._flush(link, now, out)
+                self._arm(link)
+        return out
+
+    def route(self, peer: Peer) -> Route | None:
+        """How a peer is reached now."""
+        link = self._peers.get(peer)
+        return link.route if link else None
+
+    def round_trip(self, peer: Peer) -> float:
+        """The measured round trip to a peer in seconds, 0 while unknown."""
+        link = self._peers.get(peer)
+        return link.reliable.round_trip if link else 0.0
+
+    @property
+    def links(self) -> int:
+        """How many links there are, unfinished ones included."""
+        return len(self._links)
+
+    # --- frames -----------------------------------------------------------------------------------------------
+
+    def _frame_heard(
+        self, kind: FrameKind, frame: int, head: bytes, body: bytes, route: Route, now: float, out: list[Output]
+    ) -> None:
+        if kind is FrameKind.MEDIA:
+            if head or body:  # otherwise a keep-alive
+                self._sound_heard(head, frame, body, route, now, out)
+        elif kind is FrameKind.FORWARD:
+            self._carried(int.from_bytes(head, "big"), body, route, now, out)
+        elif body[:1] == SEALED_MARK:
+            self._sealed_heard(frame, body, route, now, out)
+        else:
+            for message in decode_commands(body, OPEN):
+                self._open_heard(message, route, now, out)
+
+    def _stream_frame(self, frame: StreamFrame, route: Stream, now: float, out: list[Output]) -> None:
+        if frame.control is None:
+            self._frame_heard(FrameKind.PAYLOAD, frame.frame, b"", frame.body, route, now, out)
+        elif frame.control is Control.MEDIA:
+            reader = Reader(frame.body)
+            head, number = reader.take(4), reader.number(2)
+            self._frame_heard(FrameKind.MEDIA, number, head, reader.rest(), route, now, out)
+        elif frame.control is Control.FORWARD:
+            reader = Reader(frame.body)
+            self._frame_heard(FrameKind.FORWARD, 0, reader.take(8), reader.rest(), route, now, out)
+
+    def _carried(self, token: int, inner: bytes, route: Route, now: float, out: list[Output]) -> None:
+        channel = self._channels.get(token)
+        if channel is None:
+            out.append(Carried(token, inner, self._by_route.get(route)))
+            return
+        if self._by_route.get(route) != channel.hop:
+            raise Refused("a relay's token from somebody who is not the relay")
+        covered = self.datagrams.uncover_inner(inner)
+        kind, body = covered.kind, covered.body
+        if kind == FrameKind.FRAGMENT:
+            # Fragments of a channel are gathered under an address that no datagram can come from.
+            source = Wire(Address(token.to_bytes(16, "big"), 0), -1)
+            whole = self.datagrams.gather(source, covered, now)
+            if whole is None:
+                return
+            kind, body = FrameKind.PAYLOAD, whole
+        if kind not in (FrameKind.PAYLOAD, FrameKind.MEDIA):
+            raise Malformed("a relay carries only payloads and sound")
+        self._frame_heard(FrameKind(kind), covered.frame, covered.head, body, channel, now, out)
+
+    def _sealed_heard(self, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
+        reader = Reader(body)
+        head = reader.take(_HEAD)[1:]
+        link, plain = self._open(FrameKind.PAYLOAD, head, frame, reader.rest(), route, now, out)
+        if link.greeting:
+            link.greeting, link.again_at, link.initiator = (), inf, None
+        self._dirty[link.number] = link
+        for command in link.reliable.heard(plain, now):
+            for message in decode_commands(command, SEALED):
+                if isinstance(message, Goodbye):
+                    self._drop(link, message.reason or "the other side ended the link", out)
+                    return
+                out.append(Heard(message, link.peer))
+
+    def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
+        link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
+        out.append(SoundHeard(link.peer, plain))
+
+    def _open(
+        self, kind: FrameKind, head: bytes, frame: int, sealed: bytes, route: Route, now: float, out: list[Output]
+    ) -> tuple[_Link, bytes]:
+        link = self._links.get(int.from_bytes(head, "big"))
+        if link is None or link.session is None:
+            raise Refused("a packet for no link of ours")
+        plain, newest = link.session.open(kind, head, frame, sealed)
+        link.heard_at = now
+        if newest and route != link.route and isinstance(route, Wire) and isinstance(link.route, Wire):
+            self._move(link, route)  # the other side's address changed; its seal shows that it is the same
+            out.append(Moved(link.peer, route))
+        return link, plain
+
+    # --- the handshake ----------------------------------------------------------------------------------------
+
+    def _open_heard(self, message: Message, route: Route, now: float, out: list[Output]) -> None:
+        match message:
+            case Hello():
+                self._hello(message, route, now, out)
+            case HelloAnswer():
+                self._hello_answer(message, route, now, out)
+            case Finish():
+                self._finish(message, now, out)
+            case _:
+                out.append(Heard(message, route))
+
+    def _hello(self, hello: Hello, route: Route, now: float, out: list[Output]) -> None:
+        known = self._half_open.get((route, hello.link))
+        if known is None:
+            if len(self._half_open) >= MAX_HALF_OPEN:
+                self._forget(next(iter(self._half_open.values())), out)
+            if len(self._links) >= MAX_LINKS:
+                raise Refused("too many links")
+            number = self._free_number()
+            responder = Responder(self.persona, number, hello)
+            known = self._new(Peer(self._numbers()), route, now, inbound=True, number=number)
+            known.responder = responder
+            known.greeting = (responder.answer,)
+            known.theirs = hello.link.to_bytes(4, "big")
+            self._half_open[route, hello.link] = known
+            self._arm(known)
+        self._greet(known, out)
+
+    def _hello_answer(self, answer: HelloAnswer, route: Route, now: float, out: list[Output]) -> None:
+        link = self._links.get(answer.to)
+        if link is None or link.initiator is None:
+            raise Refused("an answer to no Hello of ours")
+        if link.session is None:
+            finish, link.session, party = link.initiator.answer(answer, now + self.wall)
+            link.theirs = answer.link.to_bytes(4, "big")
+            link.greeting, link.wait = (finish,), HELLO_AGAIN
+            self._standing(link, party, now, out)
+        self._greet(link, out)
+        link.again_at = now + link.wait
+        self._arm(link)
+
+    def _finish(self, finish: Finish, now: float, out: list[Output]) -> None:
+        link = self._links.get(finish.to)
+        if link is None or link.responder is None:
+            raise Refused("the end of no handshake of ours")
+        if link.session is None:
+            link.session, party = link.responder.finish(finish, now + self.wall)
+            self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+            link.greeting = ()
+            self._standing(link, party, now, out)
+        link.reliable.acknowledge()  # the other side repeats its Finish until it hears something sealed
+        self._dirty[link.number] = link
+
+    def _standing(self, link: _Link, party: Party, now: float, out: list[Output]) -> None:
+        link.party, link.heard_at = party, now
+        self._by_route[link.route] = link.peer
+        out.append(Up(link.peer, party, link.route, link.inbound))
+
+    def _greet(self, link: _Link, out: list[Output]) -> None:
+        for message in link.greeting:
+            out += self._payload(link.route, self._next_frame(), encode_command(message))
+
+    # --- the way out ------------------------------------------------------------------------------------------
+
+    def _flush(self, link: _Link, now: float, out: list[Output]) -> None:
+        if link.session is None:
+            return
+        overhead = _HEAD + link.session.out.overhead
+        for plain in link.reliable.packets(now, self.persona.suite.fragment_size - overhead - _CHANNEL_ROOM):
+            padded = self._padded(plain, overhead)
+            frame, sealed = link.session.close(FrameKind.PAYLOAD, link.theirs, padded)
+            out += self._payload(link.route, frame, SEALED_MARK + link.theirs + sealed)
+
+    def _padded(self, plain: bytes, overhead: int) -> bytes:
+        """Grown with zeros, so that the whole has one of few sizes."""
+        sizes = self.persona.suite.padded_sizes
+        whole = len(plain) + overhead
+        fitting = next((size for size in sizes if size >= whole), whole)
+        return plain + bytes(fitting - whole)
+
+    def _payload(self, route: Route, frame: int, body: bytes) -> list[Output]:
+        if isinstance(route, Wire):
+            return list(self.datagrams.payload(route, frame, body))
+        if isinstance(route, Stream):
+            return list(self.streams.send(route, StreamFrame(None, frame, body)))
+        size = self.persona.suite.fragment_size - _CHANNEL_ROOM
+        if len(body) <= size:
+            return self._through(route, self.datagrams.inner(FrameKind.PAYLOAD, frame, b"", body))
+        out: list[Output] = []
+        for head, piece in self.datagrams.fragments(body, size):
+            out += self._through(route, self.datagrams.inner(FrameKind.FRAGMENT, frame, head, piece))
+        return out
+
+    def _through(self, channel: Channel, inner: bytes) -> list[Output]:
+        return self.forward(channel.hop, channel.token, inner)
+
+    def _next_frame(self) -> int:
+        self._frame = self._frame + 2 & 0xFFFF
+        return self._frame
+
+    # --- the table of links -----------------------------------------------------------------------------------
+
+    def _free_number(self) -> int:
+        while (number := self.persona.rng.getrandbits(32)) in self._links:
+            continue
+        return number
+
+    def _new(self, peer: Peer, route: Route, now: float, *, inbound: bool, number: int | None = None) -> _Link:
+        link = _Link(self._free_number() if number is None else number, peer, route, now, now, inbound)
+        self._links[link.number] = link
+        self._peers[peer] = link
+        return link
+
+    def _arm(self, link: _Link) -> None:
+        self._alarms[link.number] = link.wake_at
+
+    def _move(self, link: _Link, route: Route) -> None:
+        if self._by_route.get(link.route) == link.peer:
+            del self._by_route[link.route]
+        link.route = route
+        self._by_route[route] = link.peer
+
+    def _drop(self, link: _Link, reason: str, out: list[Output]) -> None:
+        self._forget(link, out)
+        if link.session is not None or not link.inbound:
+            out.append(Down(link.peer, reason))
+
+    def _forget(self, link: _Link, out: list[Output]) -> None:
+        self._links.pop(link.number, None)
+        self._peers.pop(link.peer, None)
+        self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+        if self._by_route.get(link.route) == link.peer:
+            del self._by_route[link.route]
+        del self._alarms[link.number]
+        if isinstance(link.route, Stream):
+            number = link.route.number
+            if not any(_runs_over(other.route, number) for other in self._links.values()):
+                out += self.streams.close(number)
+
+    def _stream_gone(self, number: int, reason: str) -> list[Output]:
+        out: list[Output] = []
+        for link in [held for held in self._links.values() if _runs_over(held.route, number)]:
+            self._drop(link, reason, out)
+        return out
+
+
+def _runs_over(route: Route, number: int) -> bool:
+    return isinstance(route, Stream) and route.number == number
+
+

@@ -1,0 +1,78 @@
+"""What an endpoint tells the mind behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from halloo.base.address import Address, Peer, Route
+from halloo.base.machine import Message
+from halloo.messages.credential import Party
+
+__all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "SoundHeard", "Up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message: from a peer, or in the open from a route."""
+
+    message: Message
+    sender: Peer | Route
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A link stands.  ``inbound``: the other side began it."""
+
+    peer: Peer
+    party: Party
+    route: Route
+    inbound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A link ended, or never came to be."""
+
+    peer: Peer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A peer speaks from another address now."""
+
+    peer: Peer
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Somebody at ``by`` sees us as ``host``; with a port where he said it (0: he did not)."""
+
+    host: bytes
+    port: int
+    by: Address
+
+
+class SoundHeard:
+    """A packet of sound, opened."""
+
+    __slots__ = ("body", "peer")
+
+    def __init__(self, peer: Peer, body: bytes) -> None:
+        self.peer = peer
+        self.body = body
+
+
+class Carried:
+    """A datagram to be passed on under ``token``; ``sender`` is the link it came over, None for a stranger."""
+
+    __slots__ = ("inner", "sender", "token")
+
+    def __init__(self, token: int, inner: bytes, sender: Peer | None) -> None:
+        self.token = token
+        self.inner = inner
+        self.sender = sender
+
+
+Notice = Heard | Up | Down | Moved | Observed | SoundHeard | Carried
