@@ -1,0 +1,1 @@
+"""The crowd that carries the directory: host cache, joining, supernodes, records, search."""

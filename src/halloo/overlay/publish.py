@@ -1,0 +1,96 @@
+"""Keep one's own record in the directory.
+
+    node                    supernode
+      | --- Store ----------> |
+      | <-- Stored ---------- |
+
+Published when a supernode is found, when something in it changes, and again every quarter of an hour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from random import Random
+
+from halloo.base.address import Address, Peer
+from halloo.base.effects import Send
+from halloo.base.machine import Effects, Event, Numbers
+from halloo.messages.credential import Listing, Presence, Sign, list_entry
+from halloo.messages.overlay import Store, Stored
+
+__all__ = ["Published", "Publisher"]
+
+AGAIN = 900.0  # seconds; where one is to be found is believed for half an hour
+RETRY = 5.0  # seconds after which an unanswered Store is said again
+
+
+@dataclass(frozen=True, slots=True)
+class Published(Event):
+    """The directory holds our record, ``copies`` times; 0: it was refused."""
+
+    copies: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Publisher:
+    """One user's record."""
+
+    node: bytes
+    private: bytes
+    credential: bytes
+    sign: Sign
+    rng: Random
+    requests: Numbers
+    wall: float
+    state: Presence = Presence.ONLINE
+    supernode: tuple[Peer, Address] | None = None
+    reachable: tuple[Address, ...] = ()
+    full_name: str = ""
+    city: str = ""
+    _request: int = -1
+    _version: int = 0
+    wake_at: float = field(default=inf)
+
+    def publish(self, now: float) -> Effects:
+        """Say where we are, to the supernode we have."""
+        if self.supernode is None or not self.credential:
+            return []
+        peer, address = self.supernode
+        wall = int(now + self.wall)
+        self._version = max(self._version + 1, wall << 10)
+        self._request = self.requests() & 0xFFFF
+        self.wake_at = now + RETRY
+        listing = Listing(
+            version=self._version,
+            issued=wall,
+            state=self.state,
+            node=self.node,
+            supernode=address,
+            reachable=self.reachable[:6],
+            full_name=self.full_name,
+            city=self.city,
+        )
+        record = list_entry(self.credential, listing, self.private, self.sign)
+        return [Send(peer, Store(record=(record,), request=self._request))]
+
+    def attached(self, supernode: tuple[Peer, Address] | None, now: float) -> Effects:
+        """The supernode changed."""
+        self.supernode = supernode
+        self.wake_at = inf
+        return self.publish(now)
+
+    def receive(self, message: Stored, sender: Peer, now: float) -> Effects:
+        """The answer."""
+        if message.request != self._request or self.supernode is None or sender != self.supernode[0]:
+            return []
+        self._request = -1
+        self.wake_at = now + AGAIN * (0.9 + 0.2 * self.rng.random())
+        return [Published(message.copies, message.reason)]
+
+    def wake(self, now: float) -> Effects:
+        """Publish again."""
+        if now < self.wake_at:
+            return []
+        return self.publish(now)

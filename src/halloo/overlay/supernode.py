@@ -1,0 +1,322 @@
+"""What a supernode does: take nodes in, keep records, answer searches, know the other supernodes.
+
+    supernode               supernode
+      | --- Mesh -------------> |   each knows all others (up to some dozens)
+      | <-- Meshed ------------ |
+      | --- Replicate --------> |   records of the other's slots
+      | --- Search -----------> |   names it may know
+      | <-- Found ------------- |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+
+from halloo.base.address import Address, Peer, Route, Stream, Wire
+from halloo.base.effects import Link, Send
+from halloo.base.errors import PeerError
+from halloo.base.machine import Effects, Event, Message, Numbers, Timers
+from halloo.messages.credential import Entry, Notary, Party, Record
+from halloo.messages.overlay import (
+    Attach,
+    Attached,
+    AttachRefused,
+    Found,
+    Leave,
+    Mesh,
+    Meshed,
+    Ping,
+    Pong,
+    Probe,
+    ProbeAccept,
+    ProbeRefuse,
+    Replicate,
+    Search,
+    Store,
+    Stored,
+)
+from halloo.overlay.directory import Directory
+from halloo.overlay.hostcache import HostCache
+from halloo.overlay.slots import members, slot_of
+
+__all__ = ["ClientGone", "ClientTaken", "Meshing", "Supernode"]
+
+MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
+RELAY_SEARCH = 2.0  # seconds that another supernode has for an answer
+ASKED = 2  # others of the slot asked when a name is not here
+RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
+REPLICATED_AT_ONCE = 8  # records in one message
+
+
+class Timer(Enum):
+    """What is waited for."""
+
+    MESH = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTaken(Event):
+    """A node attached to us."""
+
+    peer: Peer
+    node: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone(Event):
+    """A node left us, or was lost."""
+
+    node: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Meshing(Event):
+    """We know another supernode now."""
+
+    address: Address
+
+
+@dataclass(slots=True)
+class _Client:
+    node: bytes
+    name: str
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A search passed on: for whom, how many answers are still out, until when."""
+
+    peer: Peer
+    request: int
+    out: int
+    until: float
+
+
+@dataclass(slots=True)
+class Supernode:
+    """The duties of one supernode."""
+
+    node: bytes
+    listening: Address
+    notary: Notary
+    digest: Callable[[bytes], bytes]
+    cache: HostCache
+    peers: Numbers
+    requests: Numbers
+    wall: float
+    max_clients: int = 800
+    directory: Directory = field(default_factory=Directory)
+    clients: dict[Peer, _Client] = field(default_factory=dict)
+    timers: Timers = field(default_factory=Timers)
+    _parties: dict[Peer, Party] = field(default_factory=dict)
+    _mesh: dict[bytes, Peer] = field(default_factory=dict)
+    """Node id of another supernode -> the link to it that stood up last."""
+    _addresses: dict[bytes, Address] = field(default_factory=dict)
+    _dialling: dict[Peer, Address] = field(default_factory=dict)
+    _asked: dict[int, _Asked] = field(default_factory=dict)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return min(self.timers.next, min((asked.until for asked in self._asked.values()), default=inf))
+
+    @property
+    def mesh(self) -> dict[bytes, Address]:
+        """The supernodes we have a link to, and where they listen."""
+        return {node: self._addresses[node] for node in self._mesh}
+
+    def client_of(self, node: bytes) -> Peer | None:
+        """The link of an attached node."""
+        return next((peer for peer, client in self.clients.items() if client.node == node), None)
+
+    # --- intents and links
+
+    def begin(self, now: float) -> Effects:
+        """Take up the duties."""
+        return self._look_around(now)
+
+    def up(self, peer: Peer, party: Party, now: float) -> Effects:
+        """A link stands, ours or theirs."""
+        self._parties[peer] = party
+        if peer in self._dialling:
+            return [Send(peer, Mesh(node=self.node, listening=self.listening, supernodes=self._known(), request=0))]
+        return []
+
+    def down(self, peer: Peer, reason: str, now: float) -> Effects:
+        """A link ended."""
+        self._parties.pop(peer, None)
+        failed = self._dialling.pop(peer, None)
+        if failed is not None and failed not in self._addresses.values():
+            self.cache.failed(failed)
+        for node in [node for node, link in self._mesh.items() if link == peer]:
+            del self._mesh[node]
+            self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
+        client = self.clients.pop(peer, None)
+        return [ClientGone(client.node)] if client else []
+
+    # --- what is heard
+
+    def probed(self, message: Probe, route: Route, now: float) -> Effects:
+        """A probe, in the open."""
+        if len(self.clients) >= self.max_clients:
+            refuse = ProbeRefuse(supernodes=self._known()[:20], retry_after=RETRY_AFTER, request=message.request)
+            return [Send(route, refuse)]
+        observed = route.address if isinstance(route, Wire) else None
+        return [Send(route, ProbeAccept(observed=observed, request=message.request))]
+
+    def receive(self, message: Message, sender: Peer, route: Route | None, now: float) -> Effects:
+        """A message of a node or of another supernode; ``route`` is how we see it."""
+        match message:
+            case Attach():
+                return self._attach(message, sender, route)
+            case Ping():
+                return [Send(sender, Pong(observed=_seen(route), request=message.request))]
+            case Leave():
+                client = self.clients.pop(sender, None)
+                return [ClientGone(client.node)] if client else []
+            case Store():
+                return self._store(message, sender, now)
+            case Search():
+                return self._search(message, sender, now)
+            case Found():
+                return self._found(message, now)
+            case Replicate():
+                for record in message.records:
+                    self._keep(record, now)
+            case Mesh():
+                meshed = Meshed(
+                    node=self.node, listening=self.listening, supernodes=self._known(), request=message.request
+                )
+                return [Send(sender, meshed), *self._met(message, sender, now)]
+            case Meshed():
+                self._dialling.pop(sender, None)
+                return self._met(message, sender, now)
+        return []
+
+    def wake(self, now: float) -> Effects:
+        """Look for supernodes we have no link to; answer searches that others did not."""
+        out: Effects = []
+        if self.timers.due(now):
+            out += self._look_around(now)
+        for request in [request for request, asked in self._asked.items() if asked.until <= now]:
+            asked = self._asked.pop(request)
+            out.append(Send(asked.peer, Found(complete=False, request=asked.request)))
+        return out
+
+    # --- clients
+
+    def _attach(self, message: Attach, sender: Peer, route: Route | None) -> Effects:
+        if len(self.clients) >= self.max_clients and sender not in self.clients:
+            known = self._known()
+            return [Send(sender, AttachRefused(supernodes=known, retry_after=RETRY_AFTER, request=message.request))]
+        party = self._parties.get(sender)
+        out: Effects = []
+        for old in [peer for peer, client in self.clients.items() if client.node == message.node and peer != sender]:
+            del self.clients[old]  # the same node again, after its line changed
+        name = party.name if party else ""
+        self.clients[sender] = _Client(message.node, name)
+        attached = Attached(
+            node=self.node,
+            observed=_seen(route),
+            supernodes=self._known(),
+            clients=len(self.clients),
+            request=message.request,
+        )
+        return [*out, Send(sender, attached), ClientTaken(sender, message.node, name)]
+
+    # --- the directory
+
+    def _keep(self, record: Record, now: float) -> Entry | None:
+        """Open a record and keep it; None when it is not true.  An older one than ours changes nothing."""
+        try:
+            entry = self.notary.record(record, now + self.wall)
+        except PeerError:
+            return None
+        self.directory.store(entry, now + self.wall)
+        return entry
+
+    def _store(self, message: Store, sender: Peer, now: float) -> Effects:
+        if not message.record:
+            return [Send(sender, Stored(copies=0, reason="no record in it", request=message.request))]
+        try:
+            entry = self.notary.record(message.record[0], now + self.wall)
+        except PeerError as fault:
+            return [Send(sender, Stored(copies=0, reason=str(fault)[:200], request=message.request))]
+        party = self._parties.get(sender)
+        if party is None or party.name != entry.name:
+            reason = "a record is stored only by its owner"
+            return [Send(sender, Stored(copies=0, reason=reason, request=message.request))]
+        self.directory.store(entry, now + self.wall)
+        others = self._others_of(entry.name)
+        out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
+        return [*out, Send(sender, Stored(copies=1 + len(others), request=message.request))]
+
+    def _search(self, message: Search, sender: Peer, now: float) -> Effects:
+        entry = self.directory.find(message.name, now + self.wall)
+        if entry is not None:
+            return [Send(sender, Found(records=(entry.record,), complete=True, request=message.request))]
+        others = self._others_of(message.name)[:ASKED] if message.ask_others else []
+        if not others:
+            return [Send(sender, Found(complete=True, request=message.request))]
+        request = self.requests() & 0xFFFF
+        self._asked[request] = _Asked(sender, message.request, len(others), now + RELAY_SEARCH)
+        return [Send(peer, Search(name=message.name, ask_others=False, request=request)) for peer in others]
+
+    def _found(self, message: Found, now: float) -> Effects:
+        asked = self._asked.get(message.request)
+        if asked is None:
+            return []
+        true = tuple(entry.record for record in message.records if (entry := self._keep(record, now)) is not None)
+        asked.out -= 1
+        if not true and asked.out:
+            return []
+        del self._asked[message.request]
+        return [Send(asked.peer, Found(records=true[:1], complete=True, request=asked.request))]
+
+    def _others_of(self, name: str) -> list[Peer]:
+        """Links to the other supernodes that hold a name."""
+        slot = slot_of(self.digest(name.encode()))
+        return [self._mesh[node] for node in members(slot, [self.node, *self._mesh]) if node != self.node]
+
+    # --- the mesh
+
+    def _known(self) -> tuple[Address, ...]:
+        return (self.listening, *self.mesh.values())[:40]
+
+    def _look_around(self, now: float) -> Effects:
+        self.timers[Timer.MESH] = now + MESH_AGAIN
+        busy = {self.listening, *self.mesh.values(), *self._dialling.values()}
+        out: Effects = []
+        for address in self.cache.addresses():
+            if address not in busy and len(self._dialling) < 40:
+                peer = Peer(self.peers())
+                self._dialling[peer] = address
+                out.append(Link(peer, Wire(address)))
+        return out
+
+    def _met(self, message: Mesh | Meshed, sender: Peer, now: float) -> Effects:
+        party = self._parties.get(sender)
+        if message.node == self.node or party is None or self.digest(party.key)[:8] != message.node:
+            return []  # an old address of our own, or an id that is not its own
+        known = message.node in self._mesh
+        self._mesh[message.node] = sender
+        self._addresses[message.node] = message.listening
+        self.cache.succeeded(message.listening, now + self.wall)
+        self.cache.add(message.supernodes)
+        out: Effects = [] if known else [Meshing(message.listening)]
+        held = [entry for entry in self.directory.all() if sender in self._others_of(entry.name)]
+        for at in range(0, len(held), REPLICATED_AT_ONCE):
+            records = tuple(entry.record for entry in held[at : at + REPLICATED_AT_ONCE])
+            out.append(Send(sender, Replicate(records=records)))
+        busy = {self.listening, *self.mesh.values(), *self._dialling.values()}
+        if any(address not in busy for address in message.supernodes):
+            out += self._look_around(now)
+        return out
+
+
+def _seen(route: Route | None) -> Address | None:
+    return route.address if isinstance(route, Wire | Stream) else None

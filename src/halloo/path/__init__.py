@@ -1,0 +1,1 @@
+"""How two nodes reach each other: directly, or by a third node."""

@@ -1,0 +1,227 @@
+"""Reach one node: the ways are tried side by side, the first that proves to lead to the right one is taken.
+
+    here                                             there
+      | --- Hello, straight to its addresses (UDP) ---> |  at once
+      | --- Hello, straight (TCP) --------------------> |  after a moment
+      | --- RelayRequest --> its supernode              |  after a moment
+      | --- Hello, through the channel ===============> |
+
+Who is at the other end is shown by the handshake alone: an address in a record is only a hint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
+from halloo.base.effects import Accept, Link, Release, Send, Unlink
+from halloo.base.machine import Effects, Event, Message, Numbers, Timers
+from halloo.messages.credential import Listing, Party
+from halloo.messages.path import RelayClose, RelayGranted, RelayRefused, RelayRequest
+
+__all__ = ["Policy", "Reach", "Reached", "Unreachable"]
+
+RELAY_AFTER = 0.25  # seconds that a direct way has before a supernode is troubled; most answer within one round trip
+TCP_AFTER = 0.5  # seconds before TCP is tried beside UDP
+GIVE_UP = 10.0  # seconds for all ways together
+DIRECT_ADDRESSES = 3  # of those that a record names
+
+
+class Policy(Enum):
+    """Which ways may be used."""
+
+    ANY = "any"
+    DIRECT = "direct"
+    RELAYED = "relayed"
+
+
+class Timer(Enum):
+    """What is waited for."""
+
+    RELAY = 0
+    TCP = 1
+    RELAY_TCP = 2
+    GIVE_UP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reached(Event):
+    """The link ``peer`` leads to the node that was looked for."""
+
+    peer: Peer
+    party: Party
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable(Event):
+    """No way led there."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class Reach:
+    """The way to one node.  ``key`` is what it has to prove that it holds."""
+
+    listing: Listing
+    key: bytes
+    policy: Policy
+    own_supernode: tuple[Peer, Address] | None
+    peers: Numbers
+    streams: Numbers
+    requests: Numbers
+    timers: Timers = field(default_factory=Timers)
+    done: bool = False
+    hop: Peer | None = None
+    """The link to the relay, when it is not our own supernode's."""
+    channel: Channel | None = None
+    _tries: dict[Peer, Route] = field(default_factory=dict)
+    _hops: dict[Peer, Route] = field(default_factory=dict)
+    _request: int = -1
+    _reasons: list[str] = field(default_factory=list)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return self.timers.next
+
+    def begin(self, now: float) -> Effects:
+        """Try."""
+        self.timers[Timer.GIVE_UP] = now + GIVE_UP
+        direct = self.listing.reachable[:DIRECT_ADDRESSES] if self.policy is not Policy.RELAYED else ()
+        if self.policy is not Policy.DIRECT:
+            self.timers[Timer.RELAY] = now + (RELAY_AFTER if direct else 0.0)
+        if direct:
+            self.timers[Timer.TCP] = now + TCP_AFTER
+        out: Effects = []
+        for address in direct:
+            out += self._try(Wire(address))
+        return out + self.wake(now)
+
+    def up(self, peer: Peer, party: Party, now: float) -> Effects:
+        """A link stands."""
+        if peer in self._hops:
+            return [] if self.hop is not None else self._borrow(peer)
+        route = self._tries.pop(peer, None)
+        if route is None:
+            return []
+        if party.key != self.key:
+            self._reasons.append("somebody else answered at the address")
+            return [Unlink(peer, "not who was looked for"), *self._exhausted()]
+        if self.done:
+            return [Unlink(peer, "not needed")]
+        self.done = True
+        self.timers.clear()
+        return [*self._abandon(), Reached(peer, party, route)]
+
+    def down(self, peer: Peer, reason: str, now: float) -> Effects:
+        """A link ended or never stood."""
+        if peer in self._tries:
+            self._reasons.append(f"{self._tries.pop(peer)}: {reason}")
+        elif peer in self._hops:
+            self._reasons.append(f"relay, {self._hops.pop(peer)}: {reason}")
+            if peer == self.hop:
+                self.hop = None
+        else:
+            return []
+        return self._exhausted()
+
+    def receive(self, message: Message, sender: Peer, now: float) -> Effects:
+        """What the relay says."""
+        match message:
+            case RelayGranted() if message.request == self._request:
+                self._request = -1
+                channel = Channel(sender, int.from_bytes(message.token, "big"))
+                if self.done:
+                    return [Send(sender, RelayClose(token=message.token))]
+                self.channel = channel
+                return [Accept(channel), *self._try(channel)]
+            case RelayRefused() if message.request == self._request:
+                self._request = -1
+                self._reasons.append(f"relay: {message.reason}")
+                return self._exhausted()
+        return []
+
+    def wake(self, now: float) -> Effects:
+        """Try the next way, or give up."""
+        out: Effects = []
+        for timer in self.timers.due(now):
+            match timer:
+                case Timer.RELAY:
+                    out += self._relay(now)
+                case Timer.TCP:
+                    for address in self.listing.reachable[:DIRECT_ADDRESSES]:
+                        out += self._try(Stream(self.streams(), address))
+                case Timer.RELAY_TCP if self.hop is None and self.listing.supernode is not None:
+                    out += self._to_hop(Stream(self.streams(), self.listing.supernode))
+                case Timer.GIVE_UP:
+                    out += self._fail()
+        return out
+
+    def close(self) -> Effects:
+        """The way is no longer needed: give the relay back."""
+        out: Effects = self._abandon()
+        self.done = True
+        self.timers.clear()
+        if self.channel is not None:
+            token = self.channel.token.to_bytes(8, "big")
+            out += [Send(self.channel.hop, RelayClose(token=token)), Release(self.channel)]
+            self.channel = None
+        if self.hop is not None:
+            out.append(Unlink(self.hop, "not needed"))
+            self.hop = None
+        return out
+
+    # --- inside
+
+    def _try(self, route: Route) -> Effects:
+        peer = Peer(self.peers())
+        self._tries[peer] = route
+        return [Link(peer, route)]
+
+    def _relay(self, now: float) -> Effects:
+        supernode = self.listing.supernode
+        if supernode is None:
+            self._reasons.append("the other side names no supernode")
+            return self._exhausted()
+        if self.own_supernode is not None and self.own_supernode[1] == supernode:
+            return self._request_at(self.own_supernode[0])
+        self.timers[Timer.RELAY_TCP] = now + TCP_AFTER
+        return self._to_hop(Wire(supernode))
+
+    def _to_hop(self, route: Route) -> Effects:
+        peer = Peer(self.peers())
+        self._hops[peer] = route
+        return [Link(peer, route)]
+
+    def _borrow(self, hop: Peer) -> Effects:
+        self.hop = hop
+        others = [peer for peer in self._hops if peer != hop]
+        for peer in others:
+            del self._hops[peer]
+        self.timers.pop(Timer.RELAY_TCP, None)
+        return [*(Unlink(peer, "not needed") for peer in others), *self._request_at(hop)]
+
+    def _request_at(self, relay: Peer) -> Effects:
+        self._request = self.requests() & 0xFFFF
+        return [Send(relay, RelayRequest(callee=self.listing.node, request=self._request))]
+
+    def _exhausted(self) -> Effects:
+        waiting = self._tries or self._hops or self._request >= 0
+        more = any(timer in self.timers for timer in (Timer.RELAY, Timer.TCP, Timer.RELAY_TCP))
+        return [] if self.done or waiting or more else self._fail()
+
+    def _fail(self) -> Effects:
+        reasons = "; ".join(dict.fromkeys(self._reasons)) or "nobody answered"
+        return [*self.close(), Unreachable(reasons)]
+
+    def _abandon(self) -> Effects:
+        """Drop the ways that were not taken; the relay stays if its channel is in use."""
+        out: Effects = [Unlink(peer, "not needed") for peer in self._tries]
+        self._tries.clear()
+        for peer in [peer for peer in self._hops if peer != self.hop]:
+            del self._hops[peer]
+            out.append(Unlink(peer, "not needed"))
+        return out
