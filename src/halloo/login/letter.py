@@ -31,7 +31,8 @@ class Correspondence:
 
     def write_answer(self, decision: Decision, request: int) -> LetterAnswer:
         """The server's answer."""
-        return LetterAnswer(sealed=_seal(self.suite, self.secret, _ANSWER).close(0, encode_shape(decision), self.letter), request=request)
+        seal = _seal(self.suite, self.secret, _ANSWER)
+        return LetterAnswer(sealed=seal.close(0, encode_shape(decision), self.letter), request=request)
 
     def open_answer(self, answer: LetterAnswer) -> Decision:
         """What the server decided.

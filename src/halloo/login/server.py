@@ -9,10 +9,8 @@ It keeps a name, a salted digest of what the password proves, and which keys wer
 
 from __future__ import annotations
 
-import hmac
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from math import inf
 from random import Random
 
 from halloo.base.address import Channel, Route
@@ -20,7 +18,6 @@ from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.crypto.suite import Suite
-from halloo.link.notice import Heard, Notice
 from halloo.login.accounts import Account, Accounts, AccountsUnavailable
 from halloo.login.letter import open_letter
 from halloo.messages.credential import Claims, issue
@@ -58,23 +55,12 @@ class LoginServer:
     accounts: Accounts
     rng: Random
     wall: float
-    wake_at: float = inf
     _answers: OrderedDict[bytes, LetterAnswer] = field(default_factory=OrderedDict)
     _buckets: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
     """Name or host -> (wrong tries still allowed, when that was so)."""
 
-    def wake(self, now: float) -> Effects:
-        """Nothing is ever due."""
-        return []
-
-    def receive(self, notice: Notice, now: float) -> Effects:
-        """Answer a letter; anything else is not for a login server."""
-        match notice:
-            case Heard(Letter() as letter, sender) if not isinstance(sender, int):
-                return self._answer(letter, sender, now)
-        return []
-
-    def _answer(self, letter: Letter, route: Route, now: float) -> Effects:
+    def receive(self, letter: Letter, route: Route, now: float) -> Effects:
+        """Answer a letter that came over ``route``."""
         mark = self.suite.digest(letter.enclosed + letter.sealed)
         known = self._answers.get(mark)
         if known is not None:
@@ -134,7 +120,8 @@ class LoginServer:
     def _proves(self, account: Account | None, proof: bytes) -> bool:
         """Whether the proof is right; costs the same when there is no such account."""
         salt, stored = (account.salt, account.proof) if account else (bytes(16), bytes(32))
-        return hmac.compare_digest(self._stored(salt, proof), stored) and account is not None
+        # Digests of both are compared: how far two of them agree says nothing about the proofs.
+        return self.suite.digest(self._stored(salt, proof)) == self.suite.digest(stored) and account is not None
 
     def _wait(self, bucket: bytes, now: float) -> float:
         left, at = self._buckets.get(bucket, (float(BURST), now))

@@ -1,0 +1,341 @@
+"""The mind of a node: every sentence goes to the one machine that speaks it, every event to whom it concerns.
+
+The tables at the end of the class are the whole of its knowledge of who talks to whom; the machines are strangers to
+each other.  A supernode is a node with two more machines; an ordinary node one with a way into the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from random import Random
+from typing import Any
+
+from halloo.base.address import Address, Channel, Peer, Route, Wire
+from halloo.base.effects import Accept, Release
+from halloo.base.errors import PeerError, UsageError
+from halloo.base.machine import Effects, Event, Message, Numbers
+from halloo.call.call import Answered, Ended
+from halloo.link.handshake import Persona
+from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
+from halloo.login.client import LoginClient
+from halloo.media.stream import SoundStream
+from halloo.messages import call, login, overlay, path
+from halloo.messages.credential import Party
+from halloo.node.descriptor import Descriptor
+from halloo.node.switchboard import Switchboard
+from halloo.overlay.hostcache import HostCache
+from halloo.overlay.join import Join, Joined, Lost
+from halloo.overlay.publish import Publisher
+from halloo.overlay.search import SearchDone, Searches
+from halloo.overlay.supernode import Supernode
+from halloo.path.relayer import Relayer
+
+__all__ = ["Node", "NodeSetup"]
+
+MAX_OFFERS = 32  # channels that relays may have offered us at once
+
+
+@dataclass(slots=True)
+class NodeSetup:
+    """What a node is born with.  ``reachable``: where it believes to listen, as others would write it."""
+
+    descriptor: Descriptor
+    persona: Persona
+    cache: HostCache
+    reachable: tuple[Address, ...]
+    sound: Callable[[], SoundStream]
+    rng: Random
+    wall: float
+    supernode: bool = False
+    max_clients: int = 800
+
+
+class Node:
+    """One node.  Its intents, like its entrances, return effects, to be carried out by its station."""
+
+    def __init__(self, setup: NodeSetup) -> None:
+        persona, rng, wall = setup.persona, setup.rng, setup.wall
+        suite, profile = persona.suite, setup.descriptor.ways
+        self.persona = persona
+        self.id = suite.digest(persona.public)[:8]
+        self.online_since: float = inf
+        self.observed: Address | None = None
+        """Our public address, as the supernode sees it."""
+        self._reachable = setup.reachable
+        self._peers, self._streams, self._requests = Numbers(), Numbers(), Numbers(rng.getrandbits(15))
+        self._parties: dict[Peer, tuple[Party, Route]] = {}
+        self._offers: dict[int, Channel] = {}
+        port = setup.reachable[0].port if setup.reachable else 0
+        setup.cache.add(setup.descriptor.supernodes)
+        self.cache = setup.cache
+        self.join = Join(
+            profile.join, setup.cache, self.id, port, rng, self._peers, self._streams, self._requests, wall
+        )
+        self.searches = Searches(persona.notary, self._requests, wall)
+        self.publisher = Publisher(
+            self.id, persona.private, persona.credential, suite.identity.sign, rng, self._requests, wall
+        )
+        self.login = LoginClient(
+            suite, setup.descriptor.letter_key, setup.descriptor.servers, rng, self._streams, self._requests
+        )
+        self.calls = Switchboard(self.searches, self._peers, self._streams, self._requests, setup.sound, rng)
+        self.supernode: Supernode | None = None
+        self.relayer: Relayer | None = None
+        if setup.supernode:
+            if not setup.reachable:
+                raise UsageError("a supernode needs an address at which others reach it")
+            self.supernode = Supernode(
+                self.id,
+                setup.reachable[0],
+                persona.notary,
+                suite.digest,
+                setup.cache,
+                self._peers,
+                self._requests,
+                wall,
+                setup.max_clients,
+            )
+            self.relayer = Relayer(rng)
+
+    # --- the owner
+
+    def begin(self, now: float) -> Effects:
+        """Come on line: join, or take up a supernode's duties."""
+        if self.supernode is not None:
+            self.online_since = now
+            return self._react(self.supernode.begin(now), now)
+        return self._react(self.join.begin(now), now)
+
+    def leave(self, now: float) -> Effects:
+        """Hang up and go off line, with a goodbye."""
+        out: Effects = []
+        for active in self.calls.active:
+            out += self.calls.hang_up(active, now)
+        return self._react(out + self.join.leave(), now)
+
+    def act(self, effects: Effects, now: float) -> Effects:
+        """Follow up what an intent of one of the machines returned: ``act(node.calls.answer(…), now)``."""
+        return self._react(effects, now)
+
+    # --- the station
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return min(
+            self.join.wake_at,
+            self.searches.wake_at,
+            self.publisher.wake_at,
+            self.login.wake_at,
+            self.calls.wake_at,
+            self.supernode.wake_at if self.supernode else inf,
+            self.relayer.wake_at if self.relayer else inf,
+        )
+
+    def wake(self, now: float) -> Effects:
+        """Do what is due."""
+        out: Effects = []
+        for machine in (
+            self.join,
+            self.searches,
+            self.publisher,
+            self.login,
+            self.calls,
+            self.supernode,
+            self.relayer,
+        ):
+            if machine is not None and machine.wake_at <= now:
+                out += machine.wake(now)
+        return self._react(out, now)
+
+    def receive(self, notice: Notice, now: float) -> Effects:
+        """What the endpoint has to tell.  A peer that breaks the rules is not answered."""
+        try:
+            return self._react(self._hear[type(notice)](self, notice, now), now)
+        except PeerError:
+            return []
+
+    # --- what the endpoint tells
+
+    def _heard(self, notice: Heard, now: float) -> Effects:
+        handle = self._speak.get(type(notice.message))
+        return handle(self, notice.message, notice.sender, now) if handle else []
+
+    def _sound(self, notice: SoundHeard, now: float) -> Effects:
+        self.calls.sound_heard(notice.peer, notice.body, now)
+        return []
+
+    def _carried(self, notice: Carried, now: float) -> Effects:
+        return self.relayer.carried(notice.token, notice.inner, notice.sender, now) if self.relayer else []
+
+    def _up(self, notice: Up, now: float) -> Effects:
+        peer, party = notice.peer, notice.party
+        self._parties[peer] = party, notice.route
+        out = self.join.up(peer, now) + self.calls.up(peer, party, now)
+        return out + (self.supernode.up(peer, party, now) if self.supernode else [])
+
+    def _down(self, notice: Down, now: float) -> Effects:
+        peer, reason = notice.peer, notice.reason
+        self._parties.pop(peer, None)
+        out = self.join.down(peer, reason, now) + self.calls.down(peer, reason, now)
+        for token in [token for token, channel in self._offers.items() if channel.hop == peer]:
+            out.append(Release(self._offers.pop(token)))
+        if self.supernode and self.relayer:
+            out += self.supernode.down(peer, reason, now) + self.relayer.down(peer, now)
+        return out
+
+    def _moved(self, notice: Moved, now: float) -> Effects:
+        if notice.peer in self._parties:
+            self._parties[notice.peer] = self._parties[notice.peer][0], notice.route
+        self.calls.moved(notice.peer, notice.route)
+        return []
+
+    def _observed(self, notice: Observed, now: float) -> Effects:
+        if notice.port and self.observed is None:
+            self.observed = Address(notice.host, notice.port)
+        return []
+
+    # --- sentences
+
+    def _to_join(self, message: Message, sender: Any, now: float) -> Effects:
+        return self.join.receive(message, sender, now)
+
+    def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.join.probed(message, sender, now) if not isinstance(sender, int) else []
+
+    def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
+        if self.supernode is None or sender not in self._parties:
+            return []
+        return self.supernode.receive(message, sender, self._parties[sender][1], now)
+
+    def _probe(self, message: Any, sender: Any, now: float) -> Effects:
+        if self.supernode is None or isinstance(sender, int):
+            return []
+        return self.supernode.probed(message, sender, now)
+
+    def _found(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.searches.receive(message, sender, now) + self._to_supernode(message, sender, now)
+
+    def _stored(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.publisher.receive(message, sender, now)
+
+    def _login(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.login.receive(message, now)
+
+    def _to_reach(self, message: Message, sender: Any, now: float) -> Effects:
+        return self.calls.relay_said(message, sender, now)
+
+    def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
+        if self.relayer is None or self.supernode is None or not self._name(sender):
+            return []
+        return self.relayer.requested(message, sender, self.supernode.client_of(message.callee), now)
+
+    def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:
+        if sender != self.join.peer:
+            raise PeerError("a channel from somebody who is not our supernode")
+        channel = Channel(sender, int.from_bytes(message.token, "big"))
+        self._offers[channel.token] = channel
+        out: Effects = [Accept(channel)]
+        if len(self._offers) > MAX_OFFERS:
+            out.append(Release(self._offers.pop(next(iter(self._offers)))))
+        return out
+
+    def _relay_close(self, message: Any, sender: Any, now: float) -> Effects:
+        channel = self._offers.pop(int.from_bytes(message.token, "big"), None)
+        out: Effects = [Release(channel)] if channel else []
+        return out + (self.relayer.closed(message, sender, now) if self.relayer else [])
+
+    def _invite(self, message: Any, sender: Any, now: float) -> Effects:
+        party, route = self._parties[sender]
+        return self.calls.invited(message, sender, party, route, now)
+
+    def _to_call(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.calls.heard(message, message.call, sender, now)
+
+    def _name(self, peer: Any) -> str:
+        known = self._parties.get(peer)
+        return known[0].name if known else ""
+
+    # --- events
+
+    def _joined(self, event: Joined, now: float) -> Effects:
+        self.online_since = now
+        self.observed = event.observed or self.observed
+        supernode = event.peer, event.supernode
+        self.calls.supernode = supernode
+        by_udp = isinstance(self._parties[event.peer][1], Wire)
+        seen = (event.observed,) if event.observed is not None and by_udp else ()
+        self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
+        return self.searches.attached(event.peer) + self.publisher.attached(supernode, now)
+
+    def _lost(self, event: Lost, now: float) -> Effects:
+        self.online_since = inf
+        self.calls.supernode = None
+        return self.searches.attached(None) + self.publisher.attached(None, now)
+
+    def _searched(self, event: SearchDone, now: float) -> Effects:
+        return self.calls.found(event, now)
+
+    def _call_event(self, event: Answered | Ended, now: float) -> Effects:
+        return self.calls.react(event, now)
+
+    def _react(self, effects: Effects, now: float) -> Effects:
+        """Tell siblings what concerns them; pass everything on."""
+        out: Effects = []
+        for effect in effects:
+            out.append(effect)
+            if isinstance(effect, Event) and (reaction := self._reactions.get(type(effect))) is not None:
+                out += self._react(reaction(self, effect, now), now)
+        return out
+
+    # --- the tables
+
+    _hear: dict[type[Any], Callable[[Node, Any, float], Effects]] = {
+        Heard: _heard,
+        SoundHeard: _sound,
+        Carried: _carried,
+        Up: _up,
+        Down: _down,
+        Moved: _moved,
+        Observed: _observed,
+    }
+
+    _speak: dict[type[Message], Callable[[Node, Any, Any, float], Effects]] = {
+        overlay.Probe: _probe,
+        overlay.ProbeAccept: _to_probe,
+        overlay.ProbeRefuse: _to_probe,
+        overlay.Attached: _to_join,
+        overlay.AttachRefused: _to_join,
+        overlay.Pong: _to_join,
+        overlay.Attach: _to_supernode,
+        overlay.Ping: _to_supernode,
+        overlay.Leave: _to_supernode,
+        overlay.Store: _to_supernode,
+        overlay.Search: _to_supernode,
+        overlay.Replicate: _to_supernode,
+        overlay.Mesh: _to_supernode,
+        overlay.Meshed: _to_supernode,
+        overlay.Found: _found,
+        overlay.Stored: _stored,
+        login.LetterAnswer: _login,
+        path.RelayRequest: _relay_request,
+        path.RelayGranted: _to_reach,
+        path.RelayRefused: _to_reach,
+        path.RelayOffer: _relay_offer,
+        path.RelayClose: _relay_close,
+        call.Invite: _invite,
+        call.Ringing: _to_call,
+        call.Answer: _to_call,
+        call.Decline: _to_call,
+        call.Bye: _to_call,
+    }
+
+    _reactions: dict[type[Event], Callable[[Node, Any, float], Effects]] = {
+        Joined: _joined,
+        Lost: _lost,
+        SearchDone: _searched,
+        Answered: _call_event,
+        Ended: _call_event,
+    }
