@@ -4,7 +4,7 @@ Anything else that is raised is a bug of ours and must be loud.  The text of an 
 the person who reads it.
 """
 
-__all__ = ["HallooError", "Malformed", "PeerError", "Refused", "UsageError"]
+__all__ = ["HallooError", "Malformed", "PeerError", "Refused", "Unusable", "UsageError"]
 
 
 class HallooError(Exception):
@@ -25,3 +25,7 @@ class Refused(PeerError):
 
 class UsageError(HallooError):
     """Our caller asked for something that cannot be done in the present state, or with these values."""
+
+
+class Unusable(HallooError):
+    """Something of this machine cannot be used: a damaged file, a port in use, a folder that may not be written."""

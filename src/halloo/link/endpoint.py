@@ -185,6 +185,7 @@ class Endpoint:
                 link.reliable.say(encode_command(Goodbye(reason=reason[:120])))
                 self._flush(link, now, out)
             self._forget(link, out)
+            out.append(Down(peer, reason))
         return out
 
     def reroute(self, peer: Peer, route: Route, now: float) -> list[Output]:
@@ -261,6 +262,11 @@ class Endpoint:
         """The measured round trip to a peer in seconds, 0 while unknown."""
         link = self._peers.get(peer)
         return link.reliable.round_trip if link else 0.0
+
+    @property
+    def unheard(self) -> bool:
+        """Whether something was said to somebody that he has not acknowledged."""
+        return any(link.reliable.unheard for link in self._links.values() if link.session is not None)
 
     @property
     def links(self) -> int:

@@ -58,6 +58,11 @@ class Reliable:
         return True
 
     @property
+    def unheard(self) -> bool:
+        """Whether something said was not acknowledged."""
+        return bool(self._unheard)
+
+    @property
     def wake_at(self) -> float:
         """When ``packets`` has something to repeat."""
         return min(self._repeat_at, self._silent_since + self.give_up)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from halloo.base.address import Address, Channel, Peer, Route, Wire
 from halloo.base.effects import Accept, Release
@@ -292,7 +292,7 @@ class Node:
 
     # --- the tables
 
-    _hear: dict[type[Any], Callable[[Node, Any, float], Effects]] = {
+    _hear: ClassVar[dict[type[Any], Callable[[Node, Any, float], Effects]]] = {
         Heard: _heard,
         SoundHeard: _sound,
         Carried: _carried,
@@ -302,7 +302,7 @@ class Node:
         Observed: _observed,
     }
 
-    _speak: dict[type[Message], Callable[[Node, Any, Any, float], Effects]] = {
+    _speak: ClassVar[dict[type[Message], Callable[[Node, Any, Any, float], Effects]]] = {
         overlay.Probe: _probe,
         overlay.ProbeAccept: _to_probe,
         overlay.ProbeRefuse: _to_probe,
@@ -332,7 +332,7 @@ class Node:
         call.Bye: _to_call,
     }
 
-    _reactions: dict[type[Event], Callable[[Node, Any, float], Effects]] = {
+    _reactions: ClassVar[dict[type[Event], Callable[[Node, Any, float], Effects]]] = {
         Joined: _joined,
         Lost: _lost,
         SearchDone: _searched,

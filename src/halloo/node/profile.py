@@ -13,7 +13,7 @@ __all__ = ["Profile", "profile_named"]
 
 CLASSIC_JOIN = JoinTimings(
     # The article's ladder: UDP, after 5 s TCP to the same port, then 80, then 443; 6 s of waiting; five attempts.
-    Ladder(((0.0, Way.UDP), (5.0, Way.TCP), (9.0, Way.TCP_80), (13.0, Way.TCP_443)), entries=4, stagger=0.0, round=17.0),
+    Ladder(((0.0, Way.UDP), (5.0, Way.TCP), (9.0, Way.TCP_80), (13.0, Way.TCP_443)), entries=4, stagger=0, round=17.0),
     rounds=5,
     pause=6.0,
     jitter=False,

@@ -162,7 +162,7 @@ class Switchboard:
         """What is known of a call so far.  Raises UsageError for an unknown one."""
         line = self._line(call)
         this, stream = line.call, line.stream
-        heard = this.answered_at
+        heard, played = this.answered_at, line.first_played_at
         return CallReport(
             name=this.name,
             outgoing=this.outgoing,
@@ -171,7 +171,7 @@ class Switchboard:
             path=None if line.route is None else _kind(line.route),
             route=str(line.route or ""),
             setup=this.rang_at - this.began if this.rang_at is not None else None,
-            first_audio=line.first_played_at - heard if line.first_played_at is not None and heard is not None else None,
+            first_audio=played - heard if played is not None and heard is not None else None,
             duration=(this.ended_at or now) - heard if heard is not None else 0.0,
             quality=stream.quality(now) if stream else None,
             frames_sent=stream.frames_sent if stream else 0,

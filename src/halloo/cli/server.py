@@ -1,0 +1,157 @@
+"""``halloo serve login``, ``serve supernode``, ``serve echo``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from halloo.base.address import Address
+from halloo.base.errors import UsageError
+from halloo.base.machine import Event
+from halloo.cli.network import read_descriptor
+from halloo.cli.session import open_phone
+from halloo.cli.speak import Context, password_option, read_password, run
+from halloo.login.server import Served
+from halloo.messages.login import Purpose, Verdict
+from halloo.node.descriptor import Descriptor
+from halloo.overlay.hostcache import HostCache
+from halloo.overlay.supernode import ClientGone, ClientTaken, Meshing
+from halloo.path.relayer import RelayBegan, RelayEnded
+from halloo.runtime.phone import NotDone, Phone
+from halloo.runtime.serve import NetworkFolder, start_login_server
+from halloo.runtime.sound import open_sink
+
+__all__ = ["serve"]
+
+ECHO = "echo123"
+
+
+@click.group()
+def serve() -> None:
+    """Run a part of a network: a login server, a supernode, the echo user."""
+
+
+@serve.command("login")
+@click.option("--network", "folder", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--listen", "listens", multiple=True, metavar="ADDR:PORT", help="one for each port")
+@click.option("--database", help="sqlite:///FILE or postgresql://…; default: SQLite in the folder")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines")
+@click.pass_obj
+def login(context: Context, folder: Path, listens: tuple[str, ...], database: str | None, as_json: bool) -> None:
+    """A login server, with its accounts."""
+    from halloo.runtime.accounts_sql import AccountsInDatabase
+
+    place = NetworkFolder(folder)
+    addresses = tuple(Address.parse(text) for text in listens) or place.descriptor().servers
+    accounts = AccountsInDatabase(database or place.default_database())
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Served):
+            purpose = Purpose(event.purpose).name.lower() if event.purpose in Purpose else str(event.purpose)
+            verdict = Verdict(event.verdict).name.lower()
+            table = {"event": "served", "purpose": purpose, "name": event.name, "verdict": verdict}
+            context.result(table, f"{purpose} {event.name}: {verdict}", as_json=as_json)
+
+    async def work() -> None:
+        driver, listening = await start_login_server(place, accounts, addresses, tell)
+        try:
+            shown = [str(address) for address in listening]
+            table = {"event": "listening", "role": "login", "addresses": shown}
+            context.result(table, f"login server of {place.descriptor().name} on {', '.join(shown)}", as_json=as_json)
+            await asyncio.Event().wait()
+        finally:
+            await driver.close()
+
+    try:
+        run(work())
+    finally:
+        accounts.close()
+
+
+@serve.command("supernode")
+@click.option("--network", "source", required=True, metavar="FILE|LINK")
+@click.option("--listen", required=True, metavar="ADDR:PORT", help="where others reach it")
+@click.option("--tcp", "tcp", default="", metavar="80,443", help="TCP ports besides its own")
+@click.option("--max-clients", type=click.IntRange(min=1), default=800, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="JSON lines")
+@click.pass_obj
+def supernode(context: Context, source: str, listen: str, tcp: str, max_clients: int, as_json: bool) -> None:
+    """A supernode from the start."""
+    descriptor = read_descriptor(source)
+    try:
+        ports = tuple(int(port) for port in tcp.split(",") if port.strip())
+    except ValueError:
+        raise UsageError(f"--tcp takes ports, like 80,443, not {tcp!r}") from None
+    run(_supernode(context, descriptor, Address.parse(listen), ports, max_clients, as_json=as_json))
+
+
+@serve.command("echo")
+@click.option("--network", "source", required=True, metavar="FILE|LINK")
+@click.option("--listen", metavar="ADDR:PORT", help="default: any free port")
+@password_option
+@click.option("--json", "as_json", is_flag=True, help="JSON lines")
+@click.pass_obj
+def echo(context: Context, source: str, listen: str | None, password_file: Path | None, as_json: bool) -> None:
+    """The test user echo123, who plays your voice back a second later."""
+    descriptor = read_descriptor(source)
+    context.home.join(descriptor)
+    run(_echo(context, listen, password_file, as_json=as_json))
+
+
+async def _supernode(
+    context: Context,
+    descriptor: Descriptor,
+    listen: Address,
+    ports: tuple[int, ...],
+    max_clients: int,
+    *,
+    as_json: bool,
+) -> None:
+    def tell(event: Event) -> None:
+        match event:
+            case ClientTaken():
+                name = event.name or "somebody without an account"
+                context.result({"event": "client", "name": event.name}, f"{name} attached", as_json=as_json)
+            case ClientGone():
+                context.result({"event": "client_gone"}, "a client left", as_json=as_json)
+            case Meshing():
+                address = str(event.address)
+                context.result({"event": "mesh", "supernode": address}, f"knows {address}", as_json=as_json)
+            case RelayBegan():
+                table = {"event": "relay", "channels": event.channels}
+                context.result(table, f"relays ({event.channels} channels)", as_json=as_json)
+            case RelayEnded():
+                table = {"event": "relay_ended", "datagrams": event.datagrams, "bytes": event.size}
+                context.result(table, f"relayed {event.datagrams} datagrams", as_json=as_json)
+
+    async with Phone(descriptor, None, HostCache()) as phone:
+        phone.on_event = tell
+        address = await phone.open(listen, ports, supernode=True, max_clients=max_clients)
+        table = {"event": "listening", "role": "supernode", "addresses": [str(address)]}
+        context.result(table, f"supernode of {descriptor.name} on {address}", as_json=as_json)
+        phone.driver.do(phone.node.begin(phone.driver.now))
+        await asyncio.Event().wait()
+
+
+async def _echo(context: Context, listen: str | None, password_file: Path | None, *, as_json: bool) -> None:
+    home = context.home
+    if not home.account_path.exists():
+        password = read_password(password_file, f"Password of {ECHO}")
+        async with open_phone(context, account=False) as phone:
+            try:
+                account = await phone.apply(Purpose.SIGN_UP, ECHO, password)
+            except NotDone:
+                account = await phone.apply(Purpose.LOGIN, ECHO, password)
+        home.keep_account(account)
+    async with open_phone(context, listen=Address.parse(listen) if listen else None) as phone:
+        joined = await phone.come_online()
+        table = {"event": "online", "name": ECHO, "supernode": str(joined.supernode)}
+        context.result(table, f"{ECHO} is on line by {joined.supernode}", as_json=as_json)
+        while True:
+            ringing = await phone.next_call()
+            report = await phone.echo(ringing, open_sink("null"))
+            table = {"event": "call", "name": report.name, "duration_s": round(report.duration, 1)}
+            context.result(table, f"played {report.name} back for {report.duration:.1f} s", as_json=as_json)
+

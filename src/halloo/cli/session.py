@@ -1,0 +1,53 @@
+"""A phone for the time of one command: opened, on line, and closed again, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from halloo.base.address import Address
+from halloo.base.errors import Unusable
+from halloo.cli.speak import Context
+from halloo.overlay.join import Joined
+from halloo.runtime.phone import Phone
+
+__all__ = ["online_phone", "open_phone"]
+
+ANYWHERE = Address.parse("0.0.0.0:0")
+
+
+@asynccontextmanager
+async def open_phone(
+    context: Context, *, account: bool = True, listen: Address | None = None
+) -> AsyncIterator[Phone]:
+    """A phone that is open but not on line yet.  Keeps the port and the host cache for the next time."""
+    home = context.home
+    descriptor = home.descriptor()
+    cache, warning = home.host_cache()
+    if warning:
+        context.progress(f"Warning: {warning}")
+    async with Phone(descriptor, home.account() if account else None, cache) as phone:
+        kept = home.port()
+        try:
+            address = await phone.open(listen or Address(ANYWHERE.host, kept))
+        except Unusable:
+            if listen is not None or not kept:
+                raise
+            address = await phone.open(ANYWHERE)  # our port is taken by somebody else for the moment
+        if listen is None and not kept:
+            home.keep_port(address.port)
+        try:
+            yield phone
+        finally:
+            home.keep_host_cache(cache)
+
+
+@asynccontextmanager
+async def online_phone(
+    context: Context, *, account: bool = True, listen: Address | None = None
+) -> AsyncIterator[Phone]:
+    """A phone that is on line."""
+    async with open_phone(context, account=account, listen=listen) as phone:
+        joined: Joined = await phone.come_online()
+        context.detail(f"On line by {joined.supernode} ({joined.way}) after {joined.took * 1000:.0f} ms")
+        yield phone

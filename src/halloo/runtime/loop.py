@@ -1,0 +1,249 @@
+"""asyncio drives a station: UDP sockets, TCP connections, one timer.
+
+    socket readable -> station.receive -> effects -> sendto / write / connect, events -> owner
+    timer           -> station.wake    -> the same
+
+The clock is read once per turn.  A datagram that the operating system does not take at once is dropped, as any router
+on the way would drop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterable
+from math import inf
+
+from halloo.base.address import Address
+from halloo.base.effects import StreamClose, StreamOpen, StreamWrite, Transmit
+from halloo.base.errors import Unusable
+from halloo.base.machine import Effects, Event
+from halloo.node.station import Station
+
+__all__ = ["Driver"]
+
+BUFFER = 1 << 20  # bytes asked of the system for each direction of a UDP socket: half a second at 16 Mbit/s
+AT_ONCE = 64  # datagrams read before the loop may do something else
+LARGEST = 65_536
+CONNECT_FOR = 8.0  # seconds for a TCP connection to stand
+MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: its reader is stuck
+_INBOUND = 1 << 32
+
+
+class Driver:
+    """One station in the real world.  ``on_event`` hears its events, in order, inside the loop."""
+
+    def __init__(self, station: Station, on_event: Callable[[Event], None]) -> None:
+        self.station = station
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._streams: dict[int, _Connection] = {}
+        self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._next_stream = _INBOUND
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self.dropped = 0
+        """Datagrams that the system did not take."""
+        self.closed = False
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def listen(self, address: Address, tcp_ports: Iterable[int] = ()) -> Address:
+        """Open UDP and TCP on ``address`` (port 0: any), and TCP on further ports; where it listens now.
+
+        Raises:
+            Unusable: the address is in use, or not ours.
+        """
+        family = socket.AF_INET if len(address.host) == 4 else socket.AF_INET6
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        udp.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            udp.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        try:
+            udp.bind((address.ip, address.port))
+            port = udp.getsockname()[1]
+            self._servers.append(await self._loop.create_server(self._accepted, address.ip, port))
+            for extra in tcp_ports:
+                self._servers.append(await self._loop.create_server(self._accepted, address.ip, extra))
+        except OSError as fault:
+            udp.close()
+            raise Unusable(f"cannot listen on {address}: {fault.strerror or fault}") from None
+        self._sockets.append(udp)
+        index = len(self._sockets) - 1
+        self._loop.add_reader(udp, self._readable, udp, index)
+        return Address(address.host, port)
+
+    def do(self, effects: Effects) -> None:
+        """Carry out what an intent of the station's mind returned."""
+        self._carry_out(self.station.carry(effects, self.now))
+
+    @property
+    def now(self) -> float:
+        """The world's clock: seconds, monotonic."""
+        return self._loop.time()
+
+    async def close(self) -> None:
+        """Stop, and give everything back."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._connecting.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for udp in self._sockets:
+            self._loop.remove_reader(udp)
+            udp.close()
+        for connection in list(self._streams.values()):
+            connection.abort()
+        self._streams.clear()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def _readable(self, udp: socket.socket, index: int) -> None:
+        now = self.now
+        for _ in range(AT_ONCE):
+            try:
+                data, source = udp.recvfrom(LARGEST)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue  # an ICMP error of an earlier datagram; who sent it will notice the silence
+            self._carry_out(self.station.receive(data, Address.of(source[0], source[1]), now, index), arm=False)
+        self._arm()
+
+    def _accepted(self) -> asyncio.Protocol:
+        number = self._next_stream
+        self._next_stream += 1
+        return _Connection(self, number, None)
+
+    def stream_opened(self, number: int, connection: _Connection, address: Address) -> None:
+        """A TCP connection stands."""
+        self._streams[number] = connection
+        self._carry_out(self.station.stream_opened(number, address, self.now))
+
+    def stream_received(self, number: int, data: bytes) -> None:
+        """Bytes of a TCP connection."""
+        self._carry_out(self.station.stream_received(number, data, self.now))
+
+    def stream_closed(self, number: int, reason: str) -> None:
+        """A TCP connection ended."""
+        if self._streams.pop(number, None) is not None and not self.closed:
+            self._carry_out(self.station.stream_closed(number, self.now, reason))
+
+    def _wake(self) -> None:
+        self._timer, self._timer_at = None, inf
+        self._carry_out(self.station.wake(self.now))
+
+    # --- out --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Effects, *, arm: bool = True) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit():
+                    self._transmit(effect)
+                case StreamWrite():
+                    connection = self._streams.get(effect.number)
+                    if connection is not None:
+                        connection.write(effect.data)
+                case StreamOpen():
+                    task = self._loop.create_task(self._connect(effect))
+                    self._connecting[effect.number] = task
+                    task.add_done_callback(lambda _, number=effect.number: self._connecting.pop(number, None))
+                case StreamClose():
+                    connection = self._streams.pop(effect.number, None)
+                    if connection is not None:
+                        connection.close()
+                    elif effect.number in self._connecting:
+                        self._connecting[effect.number].cancel()
+                case Event():
+                    self._on_event(effect)
+        if arm:
+            self._arm()
+
+    def _transmit(self, effect: Transmit) -> None:
+        if effect.socket >= len(self._sockets):
+            self.dropped += 1
+            return
+        try:
+            self._sockets[effect.socket].sendto(effect.data, (effect.address.ip, effect.address.port))
+        except OSError:
+            self.dropped += 1
+
+    async def _connect(self, effect: StreamOpen) -> None:
+        number, address = effect.number, effect.address
+        try:
+            async with asyncio.timeout(CONNECT_FOR):
+                await self._loop.create_connection(lambda: _Connection(self, number, address), address.ip, address.port)
+        except (OSError, TimeoutError) as fault:
+            if not self.closed:
+                reason = "no answer" if isinstance(fault, TimeoutError) else (fault.strerror or str(fault)).lower()
+                self._carry_out(self.station.stream_closed(number, self.now, reason))
+
+    def _arm(self) -> None:
+        at = self.station.wake_at
+        if self.closed or (self._timer is not None and self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at < inf:
+            self._timer_at = at
+            self._timer = self._loop.call_at(at, self._wake)
+
+
+class _Connection(asyncio.Protocol):
+    """One TCP connection.  ``address`` is None for one that came in."""
+
+    def __init__(self, driver: Driver, number: int, address: Address | None) -> None:
+        self._driver = driver
+        self._number = number
+        self._address = address
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: it stands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        plug = transport.get_extra_info("socket")
+        if plug is not None:
+            with contextlib.suppress(OSError):
+                plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        name = transport.get_extra_info("peername")
+        if name is None:  # it closed before we could look
+            transport.abort()
+            return
+        self._driver.stream_opened(self._number, self, self._address or Address.of(name[0], name[1]))
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes came."""
+        self._driver.stream_received(self._number, data)
+
+    def connection_lost(self, fault: Exception | None) -> None:
+        """asyncio: it ended."""
+        self._driver.stream_closed(self._number, str(fault) if fault else "the connection was closed")
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; a connection whose reader is stuck is broken."""
+        if self._transport is None:
+            return
+        if self._transport.get_write_buffer_size() > MAX_UNWRITTEN:
+            self._transport.abort()
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """End it when what was written has gone."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()

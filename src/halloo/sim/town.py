@@ -1,0 +1,129 @@
+"""A whole small network in a virtual world: login server, supernodes, users, ready to call each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from halloo.base.address import Address
+from halloo.crypto.suite import Suite
+from halloo.link.endpoint import Endpoint
+from halloo.link.handshake import Persona
+from halloo.login.accounts import AccountsInMemory
+from halloo.login.server import LoginServer
+from halloo.media.codec import silence_codec
+from halloo.media.stream import SoundStream
+from halloo.messages.credential import Claims, issue
+from halloo.messages.name import folded
+from halloo.node.descriptor import Descriptor, Secrets, create
+from halloo.node.login_mind import LoginMind
+from halloo.node.node import Node, NodeSetup
+from halloo.node.station import Station
+from halloo.overlay.hostcache import HostCache
+from halloo.sim.world import WALL, Owner, Resident, World
+
+__all__ = ["Town"]
+
+LOGIN = Address.parse("10.0.0.1:33033")
+_VALID_FOR = 14 * 86_400
+
+
+def _supernode_address(i: int) -> Address:
+    return Address.of(f"10.1.{i // 250}.{i % 250 + 1}", 33033)
+
+
+def _silence() -> SoundStream:
+    return SoundStream(*silence_codec())
+
+
+@dataclass
+class Town:
+    """A world with a network in it."""
+
+    seed: int
+    supernodes: int = 3
+    profile: str = "plain"
+    net: dict[str, Any] = field(default_factory=dict)
+    sound: Callable[[], SoundStream] = _silence
+
+    def __post_init__(self) -> None:
+        self.world = World(self.seed, **self.net)
+        addresses = tuple(_supernode_address(i) for i in range(self.supernodes))
+        descriptor, secrets = create("town", self.profile, (LOGIN,), addresses, WALL, Random(f"{self.seed}/network"))
+        self.descriptor: Descriptor = descriptor
+        self.secrets: Secrets = secrets
+        self.accounts = AccountsInMemory()
+        self._hosts = 0
+        self._settle_login_server()
+        for i, address in enumerate(addresses):
+            self._settle(f"supernode{i}", address, supernode=True)
+
+    @property
+    def suite(self) -> Suite:
+        """The suite of the network."""
+        return self.descriptor.ways.suite
+
+    def node(self, name: str) -> Node:
+        """The mind of a resident."""
+        mind = self.world.residents[name].station.mind
+        assert isinstance(mind, Node)
+        return mind
+
+    def user(self, name: str, owner: Owner | None = None) -> Resident:
+        """A user with a credential moves in and comes on line."""
+        return self._settle(name, self._address(), credential_for=name, owner=owner)
+
+    def stranger(self, name: str) -> Resident:
+        """A node without an account moves in and comes on line."""
+        return self._settle(name, self._address())
+
+    def act(self, name: str, effects: Any) -> None:
+        """Carry out what an intent of a resident's machine returned."""
+        node, resident = self.node(name), self.world.residents[name]
+        self.world.ask(resident, node.act(effects, self.world.now))
+
+    def _address(self) -> Address:
+        self._hosts += 1
+        return Address.of(f"10.2.{self._hosts // 250}.{self._hosts % 250 + 1}", 40_000 + self._hosts)
+
+    def _settle(
+        self,
+        name: str,
+        address: Address,
+        *,
+        supernode: bool = False,
+        credential_for: str = "",
+        owner: Owner | None = None,
+    ) -> Resident:
+        rng = self.world.rng(name)
+        private = self.suite.identity.make(rng)
+        credential = self.credential(credential_for, self.suite.identity.public(private)) if credential_for else b""
+        persona = Persona(self.suite, self.descriptor.notary, private, credential, rng)
+        setup = NodeSetup(
+            self.descriptor, persona, HostCache(), (address,), self.sound, rng, WALL, supernode=supernode
+        )
+        node = Node(setup)
+        hosts = (address.host,) if supernode else ()
+        station = Station(Endpoint(persona, self.descriptor.cloak_key, hosts, WALL), node)
+        resident = self.world.settle(name, station, address, owner)
+        self.world.at(0.0, lambda: self.world.ask(resident, node.begin(self.world.now)))
+        return resident
+
+    def credential(self, name: str, key: bytes, *, wall: float = WALL) -> bytes:
+        """A credential as the login server would issue it."""
+        issued = int(wall)
+        claims = Claims(
+            name=folded(name), key=key, expires=issued + _VALID_FOR, issued=issued, network=self.descriptor.id
+        )
+        return issue(claims, self.secrets.login, self.suite.network_identity.sign)
+
+    def _settle_login_server(self) -> None:
+        rng = self.world.rng("login")
+        server = LoginServer(
+            self.suite, self.descriptor.id, self.secrets.login, self.secrets.letter, self.accounts, rng, WALL
+        )
+        persona = Persona(self.suite, self.descriptor.notary, self.suite.identity.make(rng), b"", rng)
+        endpoint = Endpoint(persona, self.descriptor.cloak_key, (LOGIN.host,), WALL)
+        self.world.settle("login", Station(endpoint, LoginMind(server)), LOGIN)

@@ -1,0 +1,236 @@
+"""Many stations, one clock, one seed: a network of real node code in virtual time.
+
+Nothing sleeps: the clock jumps to the next thing that happens.  The order of what happens is fixed by (time, in
+which order it was planned), so that one seed tells one story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from random import Random
+from typing import Any
+
+from halloo.base.address import Address
+from halloo.base.effects import StreamClose, StreamOpen, StreamWrite, Transmit
+from halloo.base.machine import Effects, Event
+from halloo.node.station import Station
+from halloo.sim.net import Net
+
+__all__ = ["Resident", "World"]
+
+WALL = 1_800_000_000.0  # seconds since 1970 at the begin of every virtual world
+_INBOUND = 1 << 32
+
+Owner = Callable[["Resident", Event, float], None]
+
+
+@dataclass(slots=True)
+class _Pipe:
+    """One end of a virtual TCP connection."""
+
+    far: Resident
+    far_number: int
+    open: bool = False
+    arrives_at: float = 0.0
+    """When the last piece arrives there: the next one comes later."""
+
+
+@dataclass(slots=True, eq=False)
+class Resident:
+    """A station that lives in a world, at an address, with an owner who hears its events."""
+
+    name: str
+    station: Station
+    address: Address
+    owner: Owner | None = None
+    ports: tuple[int, ...] = ()
+    """TCP ports it listens on besides its own."""
+    alive: bool = True
+    sent: int = 0
+    received: int = 0
+    pipes: dict[int, _Pipe] = field(default_factory=dict)
+    next_stream: int = _INBOUND
+    planned: float = float("inf")
+
+
+class World:
+    """A virtual world."""
+
+    def __init__(self, seed: int, **net: Any) -> None:
+        self.seed = seed
+        self.now = 0.0
+        self.net = Net(Random(f"{seed}/net"), **net)
+        self.residents: dict[str, Resident] = {}
+        self.story: list[tuple[float, str, Event]] = []
+        """Every event of every station, in order."""
+        self._by_address: dict[Address, Resident] = {}
+        self._plan: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+
+    def rng(self, name: str) -> Random:
+        """The randomness of one station of this world."""
+        return Random(f"{self.seed}/{name}")
+
+    def settle(self, name: str, station: Station, address: Address, owner: Owner | None = None) -> Resident:
+        """A station moves in."""
+        resident = Resident(name, station, address, owner)
+        self.residents[name] = resident
+        self._by_address[address] = resident
+        return resident
+
+    def kill(self, name: str) -> None:
+        """A station stops without a word; its TCP connections break."""
+        resident = self.residents[name]
+        resident.alive = False
+        self._by_address.pop(resident.address, None)
+        for pipe in list(resident.pipes.values()):
+            self.at(self.net.stream(), lambda pipe=pipe: self._stream_closed(pipe.far, pipe.far_number))  # type: ignore[misc]
+
+    def move(self, name: str, address: Address) -> None:
+        """A station's address changes under it; its TCP connections break."""
+        resident = self.residents[name]
+        self._by_address.pop(resident.address, None)
+        resident.address = address
+        self._by_address[address] = resident
+        for number, pipe in list(resident.pipes.items()):
+            self.at(0.0, lambda number=number: self._stream_closed(resident, number))  # type: ignore[misc]
+            self.at(self.net.stream(), lambda pipe=pipe: self._stream_closed(pipe.far, pipe.far_number))  # type: ignore[misc]
+
+    def at(self, after: float, what: Callable[[], None]) -> None:
+        """Do ``what`` in ``after`` seconds."""
+        self._order += 1
+        heappush(self._plan, (self.now + max(0.0, after), self._order, what))
+
+    def every(self, interval: float, what: Callable[[], bool]) -> None:
+        """Do ``what`` each ``interval`` seconds as long as it says True."""
+
+        def again() -> None:
+            if what():
+                self.at(interval, again)
+
+        self.at(interval, again)
+
+    def ask(self, resident: Resident, effects: Effects) -> None:
+        """Carry out what an intent of a resident's mind returned."""
+        self._carry_out(resident, resident.station.carry(effects, self.now))
+
+    def run(self, until: float, stop: Callable[[], bool] | None = None) -> bool:
+        """Live on until ``until`` (virtual seconds), or until ``stop`` says so; whether it did."""
+        while self._plan and self._plan[0][0] <= until:
+            if stop is not None and stop():
+                return True
+            at, _, what = heappop(self._plan)
+            self.now = max(self.now, at)
+            what()
+        if stop is not None and stop():
+            return True
+        self.now = max(self.now, until)
+        return False
+
+    def events(self, kind: type[Any], name: str | None = None) -> list[Any]:
+        """The events of one kind so far, of one resident or of all."""
+        return [event for _, who, event in self.story if isinstance(event, kind) and name in (None, who)]
+
+    # --- inside
+
+    def _carry_out(self, resident: Resident, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit():
+                    self._transmit(resident, effect)
+                case StreamWrite():
+                    self._write(resident, effect.number, effect.data)
+                case StreamOpen():
+                    self._open(resident, effect)
+                case StreamClose():
+                    self._close(resident, effect.number)
+                case Event():
+                    self.story.append((self.now, resident.name, effect))
+                    if resident.owner is not None:
+                        resident.owner(resident, effect, self.now)
+        self._arm(resident)
+
+    def _arm(self, resident: Resident) -> None:
+        at = resident.station.wake_at
+        if at < resident.planned and resident.alive:
+            resident.planned = at
+            self.at(at - self.now, lambda: self._wake(resident, at))
+
+    def _wake(self, resident: Resident, planned: float) -> None:
+        if planned != resident.planned or not resident.alive:
+            return
+        resident.planned = float("inf")
+        self._carry_out(resident, resident.station.wake(self.now))
+
+    def _transmit(self, source: Resident, effect: Transmit) -> None:
+        source.sent += 1
+        for travel in self.net.datagram(source.address.host, effect.address.host):
+            self.at(travel, lambda: self._deliver(effect, source.address))
+
+    def _deliver(self, effect: Transmit, source: Address) -> None:
+        there = self._by_address.get(effect.address)
+        if there is not None and there.alive:
+            there.received += 1
+            self._carry_out(there, there.station.receive(effect.data, source, self.now))
+
+    def _open(self, source: Resident, effect: StreamOpen) -> None:
+        there = self._listener(effect.address)
+        if there is None or not self.net.passes(source.address.host, effect.address.host):
+            self.at(2 * self.net.delay, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
+            return
+        number = there.next_stream
+        there.next_stream += 1
+        near, far = _Pipe(there, number), _Pipe(source, effect.number)
+        source.pipes[effect.number], there.pipes[number] = near, far
+        travel = self.net.stream()
+        self.at(travel, lambda: self._opened(there, number, Address(source.address.host, 1024 + number % 60_000)))
+        self.at(travel + self.net.stream(), lambda: self._opened(source, effect.number, effect.address))
+
+    def _listener(self, address: Address) -> Resident | None:
+        exact = self._by_address.get(address)
+        if exact is not None:
+            return exact
+        return next(
+            (
+                resident
+                for resident in self._by_address.values()
+                if resident.address.host == address.host and address.port in resident.ports
+            ),
+            None,
+        )
+
+    def _opened(self, resident: Resident, number: int, address: Address) -> None:
+        pipe = resident.pipes.get(number)
+        if pipe is not None and resident.alive:
+            pipe.open = True
+            self._carry_out(resident, resident.station.stream_opened(number, address, self.now))
+
+    def _write(self, source: Resident, number: int, data: bytes) -> None:
+        pipe = source.pipes.get(number)
+        if pipe is None or not self.net.passes(source.address.host, pipe.far.address.host):
+            return
+        pipe.arrives_at = max(pipe.arrives_at, self.now + self.net.stream())
+        self.at(pipe.arrives_at - self.now, lambda: self._arrived(pipe, data))
+
+    def _arrived(self, pipe: _Pipe, data: bytes) -> None:
+        far = pipe.far
+        there = far.pipes.get(pipe.far_number)
+        if there is None or not far.alive:
+            return
+        if not there.open:
+            self.at(self.net.delay, lambda: self._arrived(pipe, data))
+            return
+        self._carry_out(far, far.station.stream_received(pipe.far_number, data, self.now))
+
+    def _close(self, source: Resident, number: int) -> None:
+        pipe = source.pipes.pop(number, None)
+        if pipe is not None:
+            after = max(pipe.arrives_at - self.now, self.net.stream())
+            self.at(after, lambda: self._stream_closed(pipe.far, pipe.far_number))
+
+    def _stream_closed(self, resident: Resident, number: int, reason: str = "the connection was closed") -> None:
+        resident.pipes.pop(number, None)
+        if resident.alive:
+            self._carry_out(resident, resident.station.stream_closed(number, self.now, reason))
