@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ async def _answer(
     _ = open_source(source)
     async with online_phone(context) as phone:
         name = phone.account.name if phone.account else ""
-        context.result({"event": "waiting", "name": name}, f"{name} waits for calls.", as_json=as_json)
+        table = {"event": "waiting", "name": name, "supernode": str(phone.node.join.supernode)}
+        context.result(table, f"{name} waits for calls.", as_json=as_json)
         taken = 0
         while count is None or taken < count:
             ringing = await phone.next_call()
@@ -118,7 +120,8 @@ def report_table(report: CallReport) -> dict[str, Any]:
         "frames_sent": report.frames_sent,
         "frames_played": report.frames_played,
         "frames_concealed": report.frames_concealed,
-        "quality": quality.table() if quality else {},
+        "quality": asdict(quality) if quality else {},
+        "seconds": [second._asdict() for second in report.seconds],
     }
 
 

@@ -20,7 +20,7 @@ from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Message, Numbers
 from halloo.call.call import Answered, Call, Ended, Result, State
 from halloo.media.quality import Quality
-from halloo.media.stream import SoundStream
+from halloo.media.stream import Second, SoundStream
 from halloo.messages.call import Decline, Invite, Why
 from halloo.messages.credential import Party
 from halloo.messages.name import folded
@@ -60,6 +60,9 @@ class CallReport:
     frames_played: int
     frames_concealed: int
     answered_at: float | None
+    """On the world's clock."""
+    seconds: tuple[Second, ...]
+    """The call second by second, as it was heard here."""
 
 
 @dataclass(slots=True)
@@ -105,6 +108,18 @@ class Switchboard:
     def active(self) -> list[bytes]:
         """Calls that are not over."""
         return [call for call, line in self._lines.items() if line.call.state is not State.OVER]
+
+    @property
+    def ringing(self) -> list[bytes]:
+        """Calls that ring here and wait for an answer."""
+        return [
+            call for call, line in self._lines.items() if line.call.state is State.RINGING and not line.call.outgoing
+        ]
+
+    @property
+    def known(self) -> list[bytes]:
+        """All calls that a report can be had of, the oldest first."""
+        return list(self._lines)
 
     @property
     def closing(self) -> bool:
@@ -178,6 +193,7 @@ class Switchboard:
             frames_played=stream.frames_played if stream else 0,
             frames_concealed=stream.frames_concealed if stream else 0,
             answered_at=heard,
+            seconds=tuple(stream.history) if stream else (),
         )
 
     # --- what siblings bring

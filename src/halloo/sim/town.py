@@ -13,7 +13,7 @@ from halloo.link.endpoint import Endpoint
 from halloo.link.handshake import Persona
 from halloo.login.accounts import AccountsInMemory
 from halloo.login.server import LoginServer
-from halloo.media.codec import silence_codec
+from halloo.media.codec import Silence
 from halloo.media.stream import SoundStream
 from halloo.messages.credential import Claims, issue
 from halloo.messages.name import folded
@@ -35,7 +35,8 @@ def _supernode_address(i: int) -> Address:
 
 
 def _silence() -> SoundStream:
-    return SoundStream(*silence_codec())
+    silence = Silence()
+    return SoundStream(silence.encoder(), silence.decoder())
 
 
 @dataclass
