@@ -41,7 +41,8 @@ def test_who_does_not_know_his_address_is_told_it(suite: Suite) -> None:
     pair = Pair(suite)
     pair.outcome(HERE, pair.ends[HERE].send(Wire(THERE), Probe(request=5), 0.0))
     pair.run()
-    assert [notice for notice in pair.notices[THERE] if isinstance(notice, Heard)] == [Heard(Probe(request=5), Wire(HERE))]
+    heard = [notice for notice in pair.notices[THERE] if isinstance(notice, Heard)]
+    assert heard == [Heard(Probe(request=5), Wire(HERE))]
     seen = [(notice.host, notice.port) for notice in pair.notices[HERE] if isinstance(notice, Observed)]
     assert seen == [(HERE.host, 0), (HERE.host, HERE.port)]  # by the NAck, then with the port by the Ack
     assert len(pair.datagrams) == 4

@@ -31,7 +31,8 @@ def converse(seed: int, count: int, loss: float, *, seconds: float = 400.0) -> t
             for packet in sides[me].packets(now, 300):
                 for _ in range(1 + (rng.random() < 0.1)):
                     if rng.random() >= loss:
-                        flying.append((now + rng.uniform(0.01, 0.2), len(flying), 1 - me, packet + bytes(rng.randrange(3))))
+                        padded = packet + bytes(rng.randrange(3))
+                        flying.append((now + rng.uniform(0.01, 0.2), len(flying), 1 - me, padded))
         flying.sort()
         now = min([at for at, *_ in flying[:1]] + [side.wake_at for side in sides])
         if flying and flying[0][0] <= now:

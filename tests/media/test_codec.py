@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_mu_law_concealment_fades() -> None:
     for n in range(3):
         last = decoder.decode(encoder.encode(tone(n)))
     powers = [power(last)] + [power(decoder.conceal(FRAME_SAMPLES)) for _ in range(20)]
-    assert all(after <= before for before, after in zip(powers, powers[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(powers))
     assert powers[1] > 0
     assert powers[-1] <= 1
 

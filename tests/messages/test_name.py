@@ -10,7 +10,7 @@ from halloo.messages.name import folded
 
 @pytest.mark.parametrize(
     ("given_name", "known_as"),
-    [("Ada", "ada"), (" ADA ", "ada"), ("ａｄａ", "ada"), ("Straße", "strasse"), ("jean-luc", "jean-luc"), ("ﬁn", "fin")],
+    [("Ada", "ada"), (" ADA ", "ada"), ("ａｄａ", "ada"), ("Straße", "strasse"), ("a-b", "a-b"), ("ﬁn", "fin")],
 )
 def test_spellings_of_one_name(given_name: str, known_as: str) -> None:
     assert folded(given_name) == known_as

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from halloo.api.table import report_table
 from halloo.call.call import Answered, Rang, Result
-from halloo.cli.session import online_phone
+from halloo.cli.by_node import answer_by_node, call_by_node
+from halloo.cli.session import online_phone, running_node
 from halloo.cli.speak import Context, Exit, run
-from halloo.node.switchboard import CallReport
+from halloo.messages.name import folded
 from halloo.path.reach import Policy
-from halloo.runtime.sound import Sink, Source, open_sink, open_source
+from halloo.runtime.phone import Phone
+from halloo.runtime.sound import open_sink, open_source
 
-__all__ = ["answer", "call", "report_table"]
+__all__ = ["answer", "call"]
 
 _IN = click.option("--in", "source", default="mic", show_default=True, metavar="mic|FILE.wav|silence|tone")
 _OUT = click.option("--out", "sink", default="speaker", show_default=True, metavar="speaker|FILE.wav|null")
@@ -34,9 +37,9 @@ def call(
     context: Context, name: str, source: str, sink: str, seconds: float | None, policy: str, as_json: bool
 ) -> None:
     """Call somebody.  Ends when the input file ends, after --for seconds, or on Ctrl-C."""
-    report = run(_call(context, name, source, sink, seconds, Policy(policy)))
-    context.result(report_table(report), _words(report), as_json=as_json)
-    if report.result is not Result.ENDED:
+    table = run(_call(context, name, source, sink, seconds, Policy(policy)))
+    context.result(table, _words(table), as_json=as_json)
+    if table["result"] != Result.ENDED.value:
         raise SystemExit(Exit.NOT_AVAILABLE)
 
 
@@ -54,45 +57,78 @@ def answer(context: Context, auto: bool, source: str, sink: str, count: int | No
 
 async def _call(
     context: Context, name: str, source: str, sink: str, seconds: float | None, policy: Policy
-) -> CallReport:
-    with_source, with_sink = open_source(source), open_sink(sink)
+) -> dict[str, Any]:
+    _try_out(source, sink)
+    async with running_node(context) as node:
+        if node is not None:
+            context.progress(f"Calling {name} …")
+            return await call_by_node(node, folded(name), source, sink, seconds, policy.value, context.progress)
+    with_source = open_source(source)
     async with online_phone(context) as phone:
         phone.on_event = lambda event: _tell(context, event)
         context.progress(f"Calling {name} …")
-        return await phone.call(name, with_source, with_sink, policy=policy, seconds=seconds)
+        return report_table(await phone.call(name, with_source, open_sink(sink), policy=policy, seconds=seconds))
 
 
-async def _answer(
-    context: Context, auto: bool, source: str, sink: str, count: int | None, *, as_json: bool
-) -> None:
-    _ = open_source(source)
+async def _answer(context: Context, auto: bool, source: str, sink: str, count: int | None, *, as_json: bool) -> None:
+    _try_out(source, sink)
+
+    async def ask(name: str) -> bool:
+        return auto or await asyncio.to_thread(click.confirm, f"Answer {name}?", default=True, err=True)
+
+    async with running_node(context) as node:
+        if node is not None:
+            taken = 0
+            while count is None or taken < count:
+                taken += 1
+                table = await answer_by_node(node, source, _numbered(sink, taken), ask, context.progress)
+                if table is not None:
+                    context.result(table, _words(table), as_json=as_json)
+            return
     async with online_phone(context) as phone:
-        name = phone.account.name if phone.account else ""
-        table = {"event": "waiting", "name": name, "supernode": str(phone.node.join.supernode)}
-        context.result(table, f"{name} waits for calls.", as_json=as_json)
-        taken = 0
-        while count is None or taken < count:
-            ringing = await phone.next_call()
-            caller = phone.report(ringing).name
-            context.progress(f"{caller} calls.")
-            if not auto and not await asyncio.to_thread(click.confirm, "Answer?", default=True, err=True):
-                phone.driver.do(phone.node.act(phone.node.calls.refuse(ringing, phone.driver.now), phone.driver.now))
-                continue
-            taken += 1
-            report = await phone.answer(ringing, _source(source), _sink(sink, taken))
-            context.result(report_table(report), _words(report), as_json=as_json)
+        await _answer_here(context, phone, ask, source, sink, count, as_json=as_json)
 
 
-def _source(text: str) -> Source:
-    return open_source(text)
+async def _answer_here(
+    context: Context,
+    phone: Phone,
+    ask: Callable[[str], Awaitable[bool]],
+    source: str,
+    sink: str,
+    count: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    name = phone.account.name if phone.account else ""
+    waiting = {"event": "waiting", "name": name, "supernode": str(phone.node.join.supernode)}
+    context.result(waiting, f"{name} waits for calls.", as_json=as_json)
+    taken = 0
+    while count is None or taken < count:
+        ringing = await phone.next_call()
+        caller = phone.report(ringing).name
+        context.progress(f"{caller} calls.")
+        if not await ask(caller):
+            phone.refuse(ringing)
+            continue
+        if ringing not in phone.node.calls.ringing:
+            continue  # the caller gave up while we were asked
+        taken += 1
+        report = await phone.answer(ringing, open_source(source), open_sink(_numbered(sink, taken)))
+        table = report_table(report)
+        context.result(table, _words(table), as_json=as_json)
 
 
-def _sink(text: str, number: int) -> Sink:
+def _try_out(source: str, sink: str) -> None:
+    """Find out now, and not when somebody answers, that a file or the sound card cannot be used."""
+    open_source(source).close()
+    if sink == "speaker":
+        open_sink(sink).close()
+
+
+def _numbered(sink: str, number: int) -> str:
     """The sink of the n-th call: a second recording does not overwrite the first."""
-    path = Path(text)
-    if number > 1 and path.suffix:
-        text = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
-    return open_sink(text)
+    path = Path(sink)
+    return str(path.with_name(f"{path.stem}-{number}{path.suffix}")) if number > 1 and path.suffix else sink
 
 
 def _tell(context: Context, event: object) -> None:
@@ -103,37 +139,8 @@ def _tell(context: Context, event: object) -> None:
             context.progress("Answered.")
 
 
-def report_table(report: CallReport) -> dict[str, Any]:
-    """A call's report as the contract has it; times in milliseconds unless named otherwise."""
-    quality = report.quality
-    return {
-        "event": "call",
-        "name": report.name,
-        "result": report.result.value if report.result else None,
-        "reason": report.reason,
-        "path": report.path.value if report.path else None,
-        "route": report.route,
-        "setup_ms": _ms(report.setup),
-        "first_audio_ms": _ms(report.first_audio),
-        "duration_s": round(report.duration, 3),
-        "answered_at": report.answered_at,
-        "frames_sent": report.frames_sent,
-        "frames_played": report.frames_played,
-        "frames_concealed": report.frames_concealed,
-        "quality": asdict(quality) if quality else {},
-        "seconds": [second._asdict() for second in report.seconds],
-    }
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _words(report: CallReport) -> str:
-    if report.answered_at is None:
-        return report.reason
-    quality = f"  {report.quality.sentence}" if report.quality else ""
-    path = report.path.value if report.path else "?"
-    return f"Talked {report.duration:.1f} s with {report.name} ({path}).  {report.reason}.{quality}"
-
-
+def _words(table: dict[str, Any]) -> str:
+    if table["answered_at"] is None:
+        return str(table["reason"])
+    sentence = table["quality"].get("sentence", "")
+    return f"Talked {table['duration_s']:.1f} s with {table['name']} ({table['path']}).  {table['reason']}.  {sentence}"

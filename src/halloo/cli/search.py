@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
 
-from halloo.cli.session import online_phone
+from halloo.api.table import users_table
+from halloo.cli.session import online_phone, running_node
 from halloo.cli.speak import Context, Exit, run
-from halloo.messages.credential import Entry
-from halloo.node.descriptor import grouped
-from halloo.overlay.search import SearchDone
+from halloo.messages.name import folded
 
 __all__ = ["search"]
 
@@ -22,30 +22,24 @@ __all__ = ["search"]
 @click.pass_obj
 def search(context: Context, text: str, as_json: bool) -> None:
     """Look somebody up by name."""
-    done = run(_search(context, text))
-    digest = context.home.descriptor().ways.suite.digest
-    users: list[dict[str, Any]] = [_user(entry, grouped(digest(entry.claims.key)[:16])) for entry in done.entries]
+    found = run(_search(context, text))
     words = "\n".join(
-        f"{user['name']:20} {'on line' if user['online'] else 'off line':9} {user['full_name']} {user['city']}"
-        for user in users
+        f"{user['name']:20} {'on line' if user['online'] else 'off line':9} {user['full_name']} {user['city']}".rstrip()
+        for user in found["users"]
     )
-    if not users:
-        words = f"Nobody called {done.name} was found." + ("" if done.complete else "  The directory did not answer.")
-    context.result({"users": users, "complete": done.complete}, words, as_json=as_json)
-    if not users:
+    if not found["users"]:
+        words = f"Nobody called {text} was found." + ("" if found["complete"] else "  The directory did not answer.")
+    context.result(found, words, as_json=as_json)
+    if not found["users"]:
         raise SystemExit(Exit.NOT_AVAILABLE)
 
 
-async def _search(context: Context, text: str) -> SearchDone:
+async def _search(context: Context, text: str) -> dict[str, Any]:
+    name = folded(text)
+    async with running_node(context) as node:
+        if node is not None:
+            reply = await node.ask(f"GET HALLOO USER {name}")
+            found: dict[str, Any] = json.loads(reply.removeprefix(f"HALLOO USER {name} "))
+            return found
     async with online_phone(context, account=False) as phone:
-        return await phone.search(text)
-
-
-def _user(entry: Entry, fingerprint: str) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "full_name": entry.listing.full_name,
-        "city": entry.listing.city,
-        "online": bool(entry.listing.state),
-        "fingerprint": fingerprint,
-    }
+        return users_table(await phone.search(name), phone.descriptor.ways.suite.digest)

@@ -21,7 +21,6 @@ from halloo.overlay.supernode import ClientGone, ClientTaken, Meshing
 from halloo.path.relayer import RelayBegan, RelayEnded
 from halloo.runtime.phone import NotDone, Phone
 from halloo.runtime.serve import NetworkFolder, start_login_server
-from halloo.runtime.sound import open_sink
 
 __all__ = ["serve"]
 
@@ -151,7 +150,7 @@ async def _echo(context: Context, listen: str | None, password_file: Path | None
         context.result(table, f"{ECHO} is on line by {joined.supernode}", as_json=as_json)
         while True:
             ringing = await phone.next_call()
-            report = await phone.echo(ringing, open_sink("null"))
+            report = await phone.echo(ringing)
             table = {"event": "call", "name": report.name, "duration_s": round(report.duration, 1)}
             context.result(table, f"played {report.name} back for {report.duration:.1f} s", as_json=as_json)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from halloo.api.socket import ControlClient
 from halloo.base.address import Address
 from halloo.base.errors import Unusable
 from halloo.cli.speak import Context
 from halloo.overlay.join import Joined
 from halloo.runtime.phone import Phone
 
-__all__ = ["online_phone", "open_phone"]
+__all__ = ["online_phone", "open_phone", "running_node"]
 
 ANYWHERE = Address.parse("0.0.0.0:0")
 
@@ -40,6 +41,20 @@ async def open_phone(
             yield phone
         finally:
             home.keep_host_cache(cache)
+
+
+@asynccontextmanager
+async def running_node(context: Context) -> AsyncIterator[ControlClient | None]:
+    """The door of the node that runs in this home; None where none runs."""
+    try:
+        client = await ControlClient.connect(context.home.path / "control.sock")
+    except OSError:
+        yield None
+        return
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 @asynccontextmanager

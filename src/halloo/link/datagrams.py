@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
+from zlib import crc32
 
 from halloo.base.address import Address, Wire
 from halloo.base.effects import Transmit
@@ -78,7 +79,6 @@ class Datagrams:
         self._seen_by: OrderedDict[bytes, bytes] = OrderedDict()
         self._sent: OrderedDict[tuple[Address, int, int], bytes] = OrderedDict()
         self._partial: OrderedDict[Wire, Reassembly] = OrderedDict()
-        self._message = rng.getrandbits(16)
 
     def payload(self, route: Wire, frame: int, body: bytes) -> list[Transmit]:
         """The datagrams of one payload: one, or its fragments."""
@@ -97,9 +97,11 @@ class Datagrams:
         return self._cover(route, kind, frame, head, body)
 
     def fragments(self, body: bytes, size: int) -> list[tuple[bytes, bytes]]:
-        """(head, piece) of the fragments of a payload."""
-        self._message = self._message + 1 & 0xFFFF
-        return cut(body, size, self._message)
+        """(head, piece) of the fragments of a payload.
+
+        Their number follows from the content, so that a payload that is said again completes what was lost of it.
+        """
+        return cut(body, size, crc32(body) & 0xFFFF)
 
     def inner(self, kind: FrameKind, frame: int, head: bytes, body: bytes) -> bytes:
         """A whole datagram to be carried by a relay; both ends count as nowhere."""

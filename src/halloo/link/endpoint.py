@@ -34,7 +34,9 @@ from halloo.wire.frame import Control, FrameKind, StreamFrame
 
 __all__ = ["Endpoint"]
 
-HELLO_AGAIN = 0.35  # seconds before an unanswered Hello or Finish is said again; doubles
+HELLO_AGAIN = 0.35  # seconds before an unanswered Hello or Finish is said again
+HELLO_GROWTH = 1.5  # by which that wait grows each time,
+HELLO_MOST = 0.8  # up to so many seconds: eight tries in all, which is a link at 30 % loss
 HELLO_FOR = 5.0  # seconds after which a handshake is given up
 IDLE_FOR = 100.0  # seconds of silence after which a link is gone; an idle node pings every 25
 MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
@@ -155,7 +157,7 @@ class Endpoint:
                 self._drop(link, "no sign of life", out)
             else:
                 if now >= link.again_at:
-                    link.wait *= 2
+                    link.wait = min(HELLO_GROWTH * link.wait, HELLO_MOST)
                     link.again_at = now + link.wait
                     self._greet(link, out)
                 self._dirty[number] = link

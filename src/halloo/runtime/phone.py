@@ -6,12 +6,12 @@ Every method waits for the event that ends it, and raises what went wrong in wor
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from random import SystemRandom
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from halloo.base.address import Address
 from halloo.base.errors import HallooError, UsageError
@@ -20,6 +20,7 @@ from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
 from halloo.link.handshake import Persona
 from halloo.login.client import LoginDecided, LoginUnreachable
+from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream
 from halloo.messages.login import Application, Purpose, Verdict
 from halloo.messages.name import folded
@@ -40,6 +41,8 @@ from halloo.runtime.talk import Talk
 
 __all__ = ["NetworkUnreachable", "NotDone", "Phone", "local_host", "wall_offset"]
 
+ECHO_FRAMES = 50  # frames (one second) after which an echo is heard: long enough to have ended a word
+TAIL = 0.3  # seconds that the line is held after the last frame, for it to be played over there
 LAST_WORDS = 1.0  # seconds at most that closing waits for the other side to hear a goodbye
 E_ = TypeVar("E_", bound=Event)
 
@@ -82,6 +85,8 @@ class Phone:
         self.cache = cache
         self.on_event: Callable[[Event], None] = lambda _: None
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
+        self._over: dict[bytes, asyncio.Future[Event]] = {}
+        self._begun: dict[bytes, asyncio.Future[Event]] = {}
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
         self._driver: Driver | None = None
         self._node: Node | None = None
@@ -151,8 +156,8 @@ class Phone:
 
     # --- the network
 
-    async def come_online(self, timeout: float = 30.0) -> Joined:
-        """Join, and have one's record in the directory.
+    async def come_online(self, timeout: float | None = 30.0) -> Joined:
+        """Join, and have one's record in the directory; within ``timeout`` seconds (None: as long as it takes).
 
         Raises:
             NetworkUnreachable: no supernode answered.
@@ -225,34 +230,53 @@ class Phone:
 
     # --- calls
 
+    def dial(self, name: str, policy: Policy = Policy.ANY) -> bytes:
+        """Begin to call somebody; the bytes name the call.
+
+        Raises:
+            UsageError: this cannot be a name, or there is a call already.
+        """
+        call, effects = self.node.calls.dial(name, policy, self.driver.now)
+        self._over[call] = self.expect(Ended, where=lambda event: event.call == call)
+        self._begun[call] = self.expect(Answered, where=lambda event: event.call == call)
+        self.driver.do(self.node.act(effects, self.driver.now))
+        return call
+
     async def call(
         self, name: str, source: Source, sink: Sink, *, policy: Policy = Policy.ANY, seconds: float | None = None
     ) -> CallReport:
         """Call somebody and talk until the source ends, ``seconds`` have passed, or the other side hangs up."""
-        call, effects = self.node.calls.dial(name, policy, self.driver.now)
-        answered = self.expect(Answered, Ended, where=lambda event: event.call == call)
-        self.driver.do(self.node.act(effects, self.driver.now))
+        call = self.dial(name, policy)
         try:
-            await answered
+            await asyncio.wait({self._over[call], self._begun[call]}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self.hang_up(call)
             raise
-        return await self._talk(call, source, sink, seconds)
+        return await self.talk(call, source, sink, seconds, hang_up_at_end=True)
 
     async def next_call(self) -> bytes:
         """Wait for a call; its number, while it rings."""
         return await self._incoming.get()
 
+    def take(self, call: bytes) -> None:
+        """Answer a call that rings.  Raises UsageError when it does not."""
+        self._over[call] = self.expect(Ended, where=lambda event: event.call == call)
+        self.driver.do(self.node.act(self.node.calls.answer(call, self.driver.now), self.driver.now))
+
     async def answer(self, call: bytes, source: Source, sink: Sink, *, seconds: float | None = None) -> CallReport:
         """Take a call that rings, and talk until it ends."""
-        self.driver.do(self.node.act(self.node.calls.answer(call, self.driver.now), self.driver.now))
-        return await self._talk(call, source, sink, seconds, hang_up_at_end=False)
+        self.take(call)
+        return await self.talk(call, source, sink, seconds)
 
-    async def echo(self, call: bytes, sink: Sink, delay_frames: int = 50) -> CallReport:
+    async def echo(self, call: bytes) -> CallReport:
         """Take a call and play everything back a second later."""
-        held: list[bytes] = [bytes(1920)] * delay_frames
-        self.driver.do(self.node.act(self.node.calls.answer(call, self.driver.now), self.driver.now))
-        return await self._talk(call, _Held(held), sink, None, hang_up_at_end=False, on_frame=held.append)
+        echo = _Echo()
+        self.take(call)
+        return await self.talk(call, echo, echo, None)
+
+    def refuse(self, call: bytes) -> None:
+        """Do not take a call that rings."""
+        self.driver.do(self.node.act(self.node.calls.refuse(call, self.driver.now), self.driver.now))
 
     def hang_up(self, call: bytes) -> None:
         """End a call, if it is not over."""
@@ -271,52 +295,44 @@ class Phone:
         self._waiting.append((lambda event: isinstance(event, kinds) and where(event), future))
         return future
 
-    # --- inside
-
-    async def _talk(
-        self,
-        call: bytes,
-        source: Source,
-        sink: Sink,
-        seconds: float | None,
-        *,
-        hang_up_at_end: bool = True,
-        on_frame: Callable[[bytes], None] | None = None,
+    async def talk(
+        self, call: bytes, source: Source, sink: Sink, seconds: float | None = None, *, hang_up_at_end: bool = False
     ) -> CallReport:
-        began = self.report(call).answered_at
+        """The sound of a call that was answered, until it ends, ``seconds`` have passed, or the source has ended."""
+        began, over = self.report(call).answered_at, self._over[call]
         if began is None:
-            return self.report(call)
-        over = self.expect(Ended, where=lambda event: event.call == call)
+            await over
+            return self._done(call)
         talk = Talk(self.driver, self.node, call, source, sink, began)
-        talk.on_frame = on_frame
-        said_all = asyncio.ensure_future(talk.said_all.wait())
-        waits: set[asyncio.Future[object]] = {over}  # type: ignore[arg-type]
-        if hang_up_at_end:
-            waits.add(said_all)  # type: ignore[arg-type]
+        said_all = asyncio.create_task(talk.said_all.wait())
+        waits: set[asyncio.Future[Any]] = {over, said_all} if hang_up_at_end else {over}
         try:
-            if call in self.node.calls.active:
-                await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                if not over.done() and said_all.done():
-                    await asyncio.wait({over}, timeout=self._tail())
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if said_all.done() and not over.done():
+                await asyncio.wait({over}, timeout=TAIL)
         finally:
             said_all.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await said_all
             self.hang_up(call)
             talk.stop()
+            source.close()
             sink.close()
-        return self.report(call)
+        return self._done(call)
 
-    def _tail(self) -> float:
-        """Seconds that the line is held after the last frame, for it to be played over there."""
-        return 0.3
+    # --- inside
+
+    def _done(self, call: bytes) -> CallReport:
+        for known in (self._over, self._begun):
+            future = known.pop(call, None)
+            if future is not None:
+                future.cancel()
+        return self.report(call)
 
     async def _last_words(self) -> None:
         until = self.driver.now + LAST_WORDS
         while self.driver.station.endpoint.unheard and self.driver.now < until:
             await asyncio.sleep(0.01)
 
-    async def _within(self, future: asyncio.Future[Event], timeout: float, fault: HallooError) -> Event:
+    async def _within(self, future: asyncio.Future[Event], timeout: float | None, fault: HallooError) -> Event:
         try:
             return await asyncio.wait_for(future, timeout)
         except TimeoutError:
@@ -340,14 +356,17 @@ class Phone:
         return (Address(local_host(towards), address.port),)
 
 
-class _Held(Source):
-    """What was heard, as a source."""
+class _Echo:
+    """What was heard, said again a second later: a sink and a source in one."""
 
-    def __init__(self, held: list[bytes]) -> None:
-        self._held = held
+    def __init__(self) -> None:
+        self._held = deque([SILENCE] * ECHO_FRAMES)
+
+    def write(self, frame: bytes) -> None:
+        self._held.append(frame)
 
     def read(self) -> bytes | None:
-        return self._held.pop(0) if self._held else bytes(1920)
+        return self._held.popleft() if self._held else SILENCE
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -1,0 +1,140 @@
+"""Random and damaged bytes against the three entrances of sound: packets, the sound stream with Opus, WAV files.
+
+Run: python fuzz/sound.py --seconds 60 --seed 1
+What was tried is a function of the seed and the round that a failure prints.  Any exception but the named one, a frame
+of a wrong size, or a buffer that grows, ends the run with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+from halloo.base.errors import Malformed, UsageError
+from halloo.media.codec import FRAME_BYTES, CodecFactory, MuLaw
+from halloo.media.jitter import MAX_FRAMES
+from halloo.media.packet import MAX_COPIES, NUMBERS, Copy, Packet
+from halloo.media.stream import SoundStream
+from halloo.runtime.opus import Opus
+from halloo.runtime.speech import speech_file
+from halloo.runtime.wav import read_wav
+
+
+def damaged(data: bytes, rng: Random) -> bytes:
+    """A few bytes changed, put in, taken out, or the rest cut off."""
+    out = bytearray(data)
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(out) + 1)
+        match rng.randrange(5):
+            case 0:
+                out[at : at + 1] = bytes((rng.randrange(256),))
+            case 1:
+                out[at:at] = rng.randbytes(rng.randrange(20))
+            case 2:
+                del out[at : at + rng.randrange(20)]
+            case 3:
+                del out[at:]
+            case _:
+                out[at : at + 4] = rng.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\x80"))
+    return bytes(out)
+
+
+def packets(rng: Random, count: Counter[str]) -> None:
+    """What can be read can be written again, byte for byte."""
+    offsets = sorted(rng.sample(range(1, 256), rng.randrange(MAX_COPIES + 1)))
+    copies = tuple(Copy(offset, rng.randbytes(rng.randrange(1, 90))) for offset in offsets)
+    whole = Packet(rng.randrange(NUMBERS), rng.randbytes(rng.randrange(1, 300)), copies).build()
+    for data in (whole, damaged(whole, rng), rng.randbytes(rng.randrange(200)), b"\x12" + rng.randbytes(100)):
+        try:
+            assert Packet.parse(data).build() == data
+            count["packets read"] += 1
+        except Malformed:
+            count["packets malformed"] += 1
+
+
+def streams(rng: Random, count: Counter[str]) -> None:
+    """Two seconds of a call with a peer that damages, repeats, renumbers and holds back what it sends."""
+    codec: CodecFactory = rng.choice((Opus(), MuLaw()))
+    one, other = (SoundStream(codec.encoder(), codec.decoder(), first_number=rng.randrange(NUMBERS)) for _ in range(2))
+    kept: list[bytes] = []
+    wickedness = rng.random()
+    for n in range(100):
+        now = n * 0.02 + rng.random() * 0.05
+        said = one.speak(rng.randbytes(FRAME_BYTES) if n % 10 == 0 else bytes(FRAME_BYTES), now)
+        assert said is not None
+        kept.append(said)
+        if rng.random() < wickedness:
+            inside = Packet.parse(said)
+            said = rng.choice(
+                (
+                    damaged(said, rng),
+                    rng.randbytes(rng.randrange(300)),
+                    rng.choice(kept),
+                    Packet(rng.randrange(NUMBERS), inside.frame).build(),
+                    Packet((inside.number + rng.randrange(-60, 60)) % NUMBERS, damaged(inside.frame, rng) or b"x").build(),
+                    Packet(inside.number, inside.frame, (Copy(rng.randrange(1, 256), rng.randbytes(40)),)).build(),
+                )
+            )
+        if rng.random() > 0.5 * wickedness:
+            other.hear(said, now)
+        for _ in range(rng.choice((0, 1, 1, 1, 1, 2))):
+            assert len(other.listen(now)) == FRAME_BYTES
+        assert len(other.buffer) <= MAX_FRAMES + MAX_COPIES
+    quality = other.quality(5.0)
+    assert 1.0 <= quality.mos <= 4.5
+    assert 0.0 <= quality.loss_percent <= 100.0
+    count["frames heard"] += other.frames_played
+    count["frames concealed"] += other.frames_concealed
+    count["packets refused"] += other.malformed
+
+
+def recordings(rng: Random, count: Counter[str], path: Path, sample: bytes) -> None:
+    """A WAV file is read, or the fault is named."""
+    head = damaged(sample[:44], rng) if rng.random() < 0.9 else rng.randbytes(60)
+    path.write_bytes(head + sample[44 : 44 + rng.randrange(2000)])
+    try:
+        rate, sound = read_wav(path)
+    except UsageError as told:
+        assert path.name in str(told)
+        count["recordings refused"] += 1
+        return
+    assert 4_000 <= rate <= 192_000
+    assert len(sound) <= 4_000
+    count["recordings read"] += 1
+
+
+def main() -> int:
+    """Try until the time is over."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=float, default=10.0)
+    options.add_argument("--seed", type=int, default=1)
+    chosen = options.parse_args()
+    count: Counter[str] = Counter()
+    sample = speech_file("caller").read_bytes()
+    end = time.monotonic() + chosen.seconds
+    turn = 0
+    with tempfile.TemporaryDirectory() as folder:
+        while time.monotonic() < end:
+            turn += 1
+            rng = Random(f"{chosen.seed}/{turn}")
+            try:
+                for _ in range(50):
+                    packets(rng, count)
+                    recordings(rng, count, Path(folder) / "damaged.wav", sample)
+                streams(rng, count)
+            except Exception:
+                traceback.print_exc()
+                print(f"FAILED: seed {chosen.seed}, round {turn}")
+                return 1
+    print(f"ok: seed {chosen.seed}, {turn} rounds; " + ", ".join(f"{n:,} {what}" for what, n in sorted(count.items())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

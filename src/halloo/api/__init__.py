@@ -1,0 +1,1 @@
+"""The friendly face: one command language for all doors."""

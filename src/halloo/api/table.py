@@ -1,0 +1,54 @@
+"""What the contract promises as JSON: a call's report, and what a search found.  Times in milliseconds unless named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from halloo.node.descriptor import grouped
+from halloo.node.switchboard import CallReport
+from halloo.overlay.search import SearchDone
+
+__all__ = ["report_table", "users_table"]
+
+
+def report_table(report: CallReport) -> dict[str, Any]:
+    """The table that ``call`` and ``answer`` print."""
+    return {
+        "event": "call",
+        "name": report.name,
+        "outgoing": report.outgoing,
+        "result": report.result.value if report.result else None,
+        "reason": report.reason,
+        "path": report.path.value if report.path else None,
+        "route": report.route,
+        "setup_ms": _ms(report.setup),
+        "first_audio_ms": _ms(report.first_audio),
+        "duration_s": round(report.duration, 3),
+        "answered_at": report.answered_at,
+        "frames_sent": report.frames_sent,
+        "frames_played": report.frames_played,
+        "frames_concealed": report.frames_concealed,
+        "quality": asdict(report.quality) if report.quality else {},
+        "seconds": [second._asdict() for second in report.seconds],
+    }
+
+
+def users_table(done: SearchDone, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
+    """What ``search`` prints; ``digest`` makes the fingerprints."""
+    users = [
+        {
+            "name": entry.name,
+            "full_name": entry.listing.full_name,
+            "city": entry.listing.city,
+            "online": bool(entry.listing.state),
+            "fingerprint": grouped(digest(entry.claims.key)[:16]),
+        }
+        for entry in done.entries
+    ]
+    return {"users": users, "complete": done.complete}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
