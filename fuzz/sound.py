@@ -77,7 +77,8 @@ def streams(rng: Random, count: Counter[str]) -> None:
                     rng.randbytes(rng.randrange(300)),
                     rng.choice(kept),
                     Packet(rng.randrange(NUMBERS), inside.frame).build(),
-                    Packet((inside.number + rng.randrange(-60, 60)) % NUMBERS, damaged(inside.frame, rng) or b"x").build(),
+                    Packet(inside.number, damaged(inside.frame, rng) or b"x").build(),
+                    Packet((inside.number + rng.randrange(-60, 60)) % NUMBERS, inside.frame).build(),
                     Packet(inside.number, inside.frame, (Copy(rng.randrange(1, 256), rng.randbytes(40)),)).build(),
                 )
             )
@@ -96,12 +97,21 @@ def streams(rng: Random, count: Counter[str]) -> None:
 
 def recordings(rng: Random, count: Counter[str], path: Path, sample: bytes) -> None:
     """A WAV file is read, or the fault is named."""
-    head = damaged(sample[:44], rng) if rng.random() < 0.9 else rng.randbytes(60)
-    path.write_bytes(head + sample[44 : 44 + rng.randrange(2000)])
+    size = 2 * rng.randrange(1000)
+    whole = sample[:40] + size.to_bytes(4, "little") + sample[44 : 44 + size]
+    match rng.randrange(4):
+        case 0:
+            path.write_bytes(damaged(whole[:44], rng) + whole[44:])
+        case 1:
+            path.write_bytes(rng.randbytes(60))
+        case _:  # one field of the header
+            at = rng.choice((20, 22, 24, 25, 32, 34, 40))
+            path.write_bytes(whole[:at] + bytes((rng.randrange(256),)) + whole[at + 1 :])
     try:
         rate, sound = read_wav(path)
     except UsageError as told:
-        assert path.name in str(told)
+        if path.name not in str(told):
+            raise AssertionError("the file is not named") from None
         count["recordings refused"] += 1
         return
     assert 4_000 <= rate <= 192_000

@@ -50,12 +50,14 @@ def test_jitter_is_that_of_rfc_3550() -> None:
 
 
 def test_sentences() -> None:
-    def words(lost: int, delay: float, received: int = 1000) -> str:
-        return quality_of(1000, lost, max(1, lost) if lost else 0, 0.002, delay, received).sentence
+    def words(lost: int, delay: float, received: int = 1000, restored: int = 0) -> str:
+        return quality_of(1000, lost, restored, max(1, lost) if lost else 0, 0.002, delay, received).sentence
 
     assert words(0, 0.09) == "Excellent: nothing was lost, and the answer comes at once."
     assert words(100, 0.09).startswith("Bad: 10.0 % of the sound was lost")
+    restored = "Good: 5.0 % of the sound was lost on the way, most of it restored from copies."
+    assert words(50, 0.09, restored=47) == restored
     assert words(0, 0.4).endswith("400 ms to arrive, long enough to talk into each other.")
     assert words(0, 0.09, received=0) == "No sound has been heard yet."
     assert words(2, 0.09).startswith("Excellent")
-    assert quality_of(0, 0, 0, 0.0, 0.1, 0).mos == 1.0
+    assert quality_of(0, 0, 0, 0, 0.0, 0.1, 0).mos == 1.0

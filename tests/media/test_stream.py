@@ -110,6 +110,9 @@ class OddDecoder:
     def conceal(self, samples: int) -> bytes:
         return b""
 
+    def has_copy(self, next_packet: bytes) -> bool:
+        return True
+
     def decode_lost_from(self, next_packet: bytes) -> bytes:
         raise Malformed("no copy")
 

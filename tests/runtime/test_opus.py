@@ -57,8 +57,50 @@ def test_packets_have_one_size() -> None:
     for bitrate, size in ((16_000, 40), (24_000, 60), (32_000, 80), (48_000, 120)):
         encoder = OpusEncoder(bitrate)
         assert {len(encoder.encode(frame)) for frame in frames("caller")[:100]} == {size}
-    encoder.expect_loss(10)
+    encoder.expect_loss(0)
     assert {len(encoder.encode(frame)) for frame in frames("caller")[:100]} == {120}
+
+
+def test_copies_are_seen() -> None:
+    def share(expected_loss: int) -> float:
+        encoder, decoder = OpusEncoder(expected_loss=expected_loss), OpusDecoder()
+        sent = [encoder.encode(frame) for frame in frames("caller")]
+        known = getattr(libopus(), "opus_packet_has_lbrr", None)  # libopus 1.5 and later
+        if known is not None:
+            assert [bool(known(packet, len(packet))) for packet in sent] == [decoder.has_copy(p) for p in sent]
+        return sum(map(decoder.has_copy, sent)) / len(sent)
+
+    assert share(0) == 0.0
+    assert share(10) > 0.6  # none where nobody speaks
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_have_a_copy_or_not(data: bytes) -> None:
+    decoder = OpusDecoder()
+    seen = decoder.has_copy(data)
+    try:
+        decoder.decode(data)
+    except Malformed:
+        return
+    known = getattr(libopus(), "opus_packet_has_lbrr", None)
+    one_frame = data[0] & 0x03 == 0 or (data[0] & 0x03 == 3 and data[1] & 0x3F == 1)
+    if known is not None and one_frame and len(data) > 1:
+        assert seen == bool(known(data, len(data)))
+
+
+def test_a_lossy_line_is_restored() -> None:
+    one, other = SoundStream(OpusEncoder(), OpusDecoder()), SoundStream(OpusEncoder(), OpusDecoder())
+    for n, frame in enumerate(frames("caller")):
+        sent = one.speak(frame, n * 0.02)
+        if sent is not None and n % 20 != 10:
+            other.hear(sent, n * 0.02)
+        other.listen(n * 0.02 + 0.001)
+    assert other.frames_concealed == 25
+    assert 15 <= other.frames_restored <= 25
+    quality = other.quality(10.0)
+    assert quality.loss_percent == pytest.approx(5.0, abs=0.2)
+    assert quality.mos > 3.6
+    assert "restored" in quality.sentence
 
 
 def test_concealment_and_copies_help(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ class Decoder(Protocol):
     def conceal(self, samples: int) -> bytes:
         """``samples`` samples in place of a packet that is missing, made up of what came before."""
 
+    def has_copy(self, next_packet: bytes) -> bool:
+        """Whether ``next_packet`` holds a coarse copy of the frame before it."""
+
     def decode_lost_from(self, next_packet: bytes) -> bytes:
         """The frame *before* ``next_packet``, from the coarse copy inside it; made up where there is no copy.
 
@@ -99,6 +102,10 @@ class SilenceDecoder:
     def conceal(self, samples: int) -> bytes:
         """Silence."""
         return bytes(2 * samples)
+
+    def has_copy(self, next_packet: bytes) -> bool:
+        """No."""
+        return False
 
     def decode_lost_from(self, next_packet: bytes) -> bytes:
         """A silent frame."""
@@ -178,6 +185,10 @@ class MuLawDecoder:
         self._last = _pcm(array("h", (sample // 2 for sample in _samples(self._last))))
         self._before = _samples(self._last)[-1]
         return (self._last * (samples // FRAME_SAMPLES + 1))[: 2 * samples]
+
+    def has_copy(self, next_packet: bytes) -> bool:
+        """No."""
+        return False
 
     def decode_lost_from(self, next_packet: bytes) -> bytes:
         """Mu-law packets hold no copies: the last frame again, fading."""

@@ -54,6 +54,7 @@ class SoundStream:
         "_received_before",
         "_second",
         "buffer",
+        "frames_restored",
         "frames_sent",
         "malformed",
         "muted",
@@ -69,6 +70,8 @@ class SoundStream:
         self._number = first_number % NUMBERS
         self.buffer = JitterBuffer(target_delay)
         self.frames_sent = 0
+        self.frames_restored = 0
+        """Lost frames that were restored from the coarse copy in the packet behind; concealed ones are more."""
         self.malformed = 0
         """Packets that could not be read."""
         self.undecodable = 0
@@ -91,7 +94,7 @@ class SoundStream:
 
     @property
     def frames_concealed(self) -> int:
-        """Frames made up for what did not come in time."""
+        """Frames that did not come in time, or could not be decoded: made up, or restored from a coarse copy."""
         return self.buffer.lost + self.undecodable
 
     @property
@@ -137,7 +140,9 @@ class SoundStream:
         elif due.kind is Kind.LOST and due.following is not None:
             try:
                 self._last = _whole(self._decoder.decode_lost_from(due.following))
-                self._faded = 0
+                if self._decoder.has_copy(due.following):
+                    self.frames_restored += 1
+                    self._faded = 0
             except Malformed:
                 self._last = self._conceal()
         elif due.kind is Kind.NOTHING:
@@ -152,9 +157,9 @@ class SoundStream:
         buffer = self.buffer
         lost = buffer.lost + self.undecodable
         frames = buffer.played + buffer.lost
-        return quality_of(
-            frames, lost, buffer.gaps + self.undecodable, buffer.arrivals.jitter, self._delay(), buffer.received
-        )
+        gaps = buffer.gaps + self.undecodable
+        jitter, restored = buffer.arrivals.jitter, min(lost, self.frames_restored)
+        return quality_of(frames, lost, restored, gaps, jitter, self._delay(), buffer.received)
 
     def _delay(self) -> float:
         return LOOK_AHEAD + FRAME_SECONDS + self.network_delay + self.buffer.delay

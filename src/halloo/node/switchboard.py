@@ -30,6 +30,7 @@ from halloo.path.reach import Policy, Reach, Reached, Unreachable
 __all__ = ["CallReport", "PathKind", "Switchboard"]
 
 LINGER = 4.0  # seconds that the way stays open after a call, for the last words to be heard
+MAX_DRAINED = 10  # frames: the deepest buffer
 KEEP_REPORTS = 64  # calls remembered after they ended
 
 
@@ -167,6 +168,16 @@ class Switchboard:
         if line.first_played_at is None and line.stream.frames_played:
             line.first_played_at = now
         return frame
+
+    def drain(self, call: bytes, now: float) -> list[bytes]:
+        """What had come but was not played when the call ended: the last word belongs to a recording."""
+        line = self._lines.get(call)
+        if line is None or line.stream is None or line.call.state is not State.OVER:
+            return []
+        out: list[bytes] = []
+        while len(line.stream.buffer) and len(out) < MAX_DRAINED:
+            out.append(line.stream.listen(now))
+        return out
 
     def stream(self, call: bytes) -> SoundStream | None:
         """The sound of a call, for its figures."""

@@ -303,7 +303,7 @@ class Phone:
         if began is None:
             await over
             return self._done(call)
-        talk = Talk(self.driver, self.node, call, source, sink, began)
+        talk = Talk(self.driver, self.node, call, source, sink, began, ends=hang_up_at_end)
         said_all = asyncio.create_task(talk.said_all.wait())
         waits: set[asyncio.Future[Any]] = {over, said_all} if hang_up_at_end else {over}
         try:

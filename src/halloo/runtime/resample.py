@@ -35,7 +35,7 @@ def resampled(sound: NDArray[float32], source: int, target: int) -> NDArray[floa
     padded = np.concatenate([np.zeros(half, np.float32), sound, np.zeros(half + 1, np.float32)]).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half)
     taps = np.arange(-half + 1, half + 1)
-    # The kernel is computed once on a fine grid and read along straight lines: 48,000 phases of an odd rate cost little.
+    # The kernel is computed once, on a fine grid, and read along straight lines: an odd rate has 48,000 phases.
     grid = np.linspace(-half, half, 2 * half * GRID + 1)
     shape = np.i0(KAISER * np.sqrt(np.maximum(0.0, 1.0 - (grid / half) ** 2))) / np.i0(KAISER)
     kernel = band * np.sinc(band * grid) * shape

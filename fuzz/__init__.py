@@ -1,0 +1,1 @@
+"""One harness per entrance: ``python -m fuzz.NAME --seconds N --seed S``."""

@@ -1,0 +1,1 @@
+"""Real processes of the very program, on loopback or on made-up wires."""
