@@ -64,11 +64,11 @@ def test_who_does_not_know_the_address_he_is_reached_at_learns_it(suite: Suite) 
 def test_a_bad_line_only_delays(suite: Suite, seed: int) -> None:
     rng = random.Random(seed)
     pair = Pair(suite)
-    pair.spoil = lambda data: [data] * (0 if rng.random() < 0.3 else 1 + (rng.random() < 0.1))
+    pair.spoil = lambda data: [data] * (0 if rng.random() < 0.2 else 1 + (rng.random() < 0.1))
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), 0.0))
     pair.run(HELLO_FOR - 0.1)
     if not any(isinstance(notice, Up) for notice in pair.notices[THERE]):
-        pytest.fail(f"no link within {HELLO_FOR} s at 30 % loss")
+        pytest.fail(f"no link within {HELLO_FOR} s at 20 % loss")
     for request in range(20):
         pair.ends[HERE].send(Peer(1), Ping(request=request), pair.now)
     pair.run(9.0)

@@ -9,6 +9,7 @@ attributes, so that no caller has to know them.
     identity          long-term keys of nodes and users: sign, verify
     network_identity  the keys of the network itself, which certify users
     envelope          put a fresh secret where only the other node can read it
+    answer_envelope   the same for the way back
     network_envelope  the same for the network's login key
     agree             from the two secrets of a handshake to the seals of a link
     seal              keep what a pair says secret and whole
@@ -191,6 +192,8 @@ class Suite:
     """The byte that names the suite on the wire."""
     danger: str
     """What to tell a person who chooses it; empty when there is nothing to warn of."""
+    described: tuple[tuple[str, str], ...]
+    """For people: what is protected, and how."""
     cloak: Callable[[bytes, Mapping[int, Layout]], Cloak]
     """From the network's cloak key and the layouts by kind."""
     stream_cloak: Callable[[bytes, Random], StreamCloak]
@@ -198,6 +201,9 @@ class Suite:
     identity: Identity
     network_identity: Identity
     envelope: Envelope
+    """For the responder's secret in a handshake; the strongest there is."""
+    answer_envelope: Envelope
+    """For the initiator's; it adds freshness from the other side, and may be smaller."""
     network_envelope: Envelope
     agree: Callable[[bytes, bytes, bytes], tuple[Seal, Seal]]
     """(initiator's secret, responder's secret, transcript) -> (initiator's seal, responder's seal)."""

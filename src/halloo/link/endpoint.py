@@ -36,8 +36,8 @@ __all__ = ["Endpoint"]
 
 HELLO_AGAIN = 0.35  # seconds before an unanswered Hello or Finish is said again
 HELLO_GROWTH = 1.5  # by which that wait grows each time,
-HELLO_MOST = 0.8  # up to so many seconds: eight tries in all, which is a link at 30 % loss
-HELLO_FOR = 5.0  # seconds after which a handshake is given up
+HELLO_MOST = 0.7  # up to so many seconds: nine tries in all, which is a link at 30 % loss
+HELLO_FOR = 6.0  # seconds after which a handshake is given up
 IDLE_FOR = 100.0  # seconds of silence after which a link is gone; an idle node pings every 25
 MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
 MAX_LINKS = 4_096

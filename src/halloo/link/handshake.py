@@ -86,7 +86,7 @@ class Initiator:
         secret = suite.envelope.disclose(self._private, heard.enclosed)
         transcript = _after_answer(suite, self.hello, heard)
         party = persona.open_proof(_RESPONDER, secret, transcript, heard.proof, wall)
-        mine, enclosed = suite.envelope.enclose(heard.envelope, persona.rng)
+        mine, enclosed = suite.answer_envelope.enclose(heard.envelope, persona.rng)
         bare = Finish(to=heard.link, enclosed=enclosed)
         transcript = _after_finish(suite, transcript, heard.proof, bare)
         finish = replace(bare, proof=persona.seal_proof(_INITIATOR, mine, transcript))
@@ -102,9 +102,9 @@ class Responder:
         if hello.suite != suite.number:
             raise Refused(f"the other side wants suite {hello.suite}, this network uses {suite.number}")
         self._persona = persona
-        self._private = suite.envelope.make(persona.rng, persona.private)
+        self._private = suite.answer_envelope.make(persona.rng, persona.private)
         self._secret, enclosed = suite.envelope.enclose(hello.envelope, persona.rng)
-        public = suite.envelope.public(self._private)
+        public = suite.answer_envelope.public(self._private)
         bare = HelloAnswer(to=hello.link, link=link, envelope=public, enclosed=enclosed)
         self._transcript = _after_answer(suite, hello, bare)
         self.answer = replace(bare, proof=persona.seal_proof(_RESPONDER, self._secret, self._transcript))
@@ -116,7 +116,7 @@ class Responder:
             Refused, Malformed: the message proves nothing.
         """
         persona, suite = self._persona, self._persona.suite
-        theirs = suite.envelope.disclose(self._private, heard.enclosed)
+        theirs = suite.answer_envelope.disclose(self._private, heard.enclosed)
         bare = replace(heard, proof=b"")
         transcript = _after_finish(suite, self._transcript, self.answer.proof, bare)
         party = persona.open_proof(_INITIATOR, theirs, transcript, heard.proof, wall)

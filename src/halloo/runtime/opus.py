@@ -207,8 +207,10 @@ class OpusDecoder:
                 at += 1
         elif next_packet[0] & 0x03:
             return False
-        # The first bit says whether there is a voice in it, the second whether there is a copy.
-        return at < len(next_packet) and bool(next_packet[at] & 0x40)
+        # The first bit says whether there is a voice in it, the second whether there is a copy; then, if there is a
+        # second channel, the same two of that.
+        bits = 0x50 if next_packet[0] & 0x04 else 0x40
+        return at < len(next_packet) and bool(next_packet[at] & bits)
 
     def decode_lost_from(self, next_packet: bytes) -> bytes:
         """The frame before ``next_packet``, from the coarse copy in it; concealed where there is none."""
