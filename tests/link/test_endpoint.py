@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from halloo.crypto.suites import SUITES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_pair import HERE, THERE, Pair
 
 from halloo.base.address import Address, Peer, Wire
 from halloo.crypto.suite import Suite
+from halloo.crypto.suites import SUITES
 from halloo.link.endpoint import HELLO_FOR, IDLE_FOR
 from halloo.link.notice import Down, Heard, Moved, Observed, SoundHeard, Up
 from halloo.messages.overlay import Ping, Probe, Search

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from halloo.crypto.suites import suite_named
+from halloo.media.quality import opinion, rating
 from halloo.runtime.home import replace_file
 
 __all__ = ["write_report"]
@@ -174,7 +175,7 @@ def _plots(call: dict[str, Any]) -> str:
     seconds: list[dict[str, Any]] = call["seconds"]
     title = f"{_(call['to'])} hears {_(call['from'])}, {_(call['path'])}"
     plots: list[tuple[str, str, Callable[[dict[str, Any]], float], float]] = [
-        ("expected opinion (MOS, E-model)", "var(--good)", lambda second: second["mos"], 4.5),
+        ("expected opinion (MOS, E-model)", "var(--good)", _opinion, 4.5),
         ("delay in the buffer and before (ms)", "var(--one)", lambda second: second["delay_ms"], 100.0),
         ("jitter (ms)", "var(--two)", lambda second: second["jitter_ms"], 10.0),
     ]
@@ -183,6 +184,11 @@ def _plots(call: dict[str, Any]) -> str:
         for label, colour, value, top in plots
     )
     return f"<figure>{drawn}</figure>"
+
+
+def _opinion(second: dict[str, Any]) -> float:
+    frames = second["received"] + second["lost"]
+    return opinion(rating(100 * second["lost"] / frames if frames else 100.0, second["delay_ms"]))
 
 
 def _plot(values: Sequence[float], colour: str, least_top: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +26,7 @@ from halloo.runtime.serve import NetworkFolder, start_login_server
 __all__ = ["serve"]
 
 ECHO = "echo123"
+_PURPOSES = {int(purpose): purpose.name.lower() for purpose in Purpose}
 
 
 @click.group()
@@ -48,7 +50,7 @@ def login(context: Context, folder: Path, listens: tuple[str, ...], database: st
 
     def tell(event: Event) -> None:
         if isinstance(event, Served):
-            purpose = Purpose(event.purpose).name.lower() if event.purpose in Purpose else str(event.purpose)
+            purpose = _PURPOSES.get(event.purpose, str(event.purpose))
             verdict = Verdict(event.verdict).name.lower()
             table = {"event": "served", "purpose": purpose, "name": event.name, "verdict": verdict}
             context.result(table, f"{purpose} {event.name}: {verdict}", as_json=as_json)
@@ -151,6 +153,6 @@ async def _echo(context: Context, listen: str | None, password_file: Path | None
         while True:
             ringing = await phone.next_call()
             report = await phone.echo(ringing)
-            table = {"event": "call", "name": report.name, "duration_s": round(report.duration, 1)}
-            context.result(table, f"played {report.name} back for {report.duration:.1f} s", as_json=as_json)
+            played: dict[str, Any] = {"event": "call", "name": report.name, "duration_s": round(report.duration, 1)}
+            context.result(played, f"played {report.name} back for {report.duration:.1f} s", as_json=as_json)
 

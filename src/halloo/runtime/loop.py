@@ -155,7 +155,6 @@ class Driver:
                 case StreamOpen():
                     task = self._loop.create_task(self._connect(effect))
                     self._connecting[effect.number] = task
-                    task.add_done_callback(lambda _, number=effect.number: self._connecting.pop(number, None))
                 case StreamClose():
                     connection = self._streams.pop(effect.number, None)
                     if connection is not None:
@@ -185,6 +184,8 @@ class Driver:
             if not self.closed:
                 reason = "no answer" if isinstance(fault, TimeoutError) else (fault.strerror or str(fault)).lower()
                 self._carry_out(self.station.stream_closed(number, self.now, reason))
+        finally:
+            self._connecting.pop(number, None)
 
     def _arm(self) -> None:
         at = self.station.wake_at

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 from halloo.base.address import Address
 from halloo.base.errors import HallooError, UsageError
-from halloo.base.machine import Event
+from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
 from halloo.link.handshake import Persona
+from halloo.link.notice import Notice
 from halloo.login.client import LoginDecided, LoginUnreachable
 from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream
@@ -377,8 +378,8 @@ class _Asleep:
 
     wake_at = float("inf")
 
-    def receive(self, notice: object, now: float) -> list[object]:
+    def receive(self, notice: Notice, now: float) -> Effects:
         return []
 
-    def wake(self, now: float) -> list[object]:
+    def wake(self, now: float) -> Effects:
         return []
