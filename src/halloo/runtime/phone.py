@@ -14,7 +14,7 @@ from random import SystemRandom
 from typing import Any, TypeVar
 
 from halloo.base.address import Address
-from halloo.base.errors import HallooError, UsageError
+from halloo.base.errors import HallooError, PeerError, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
@@ -103,8 +103,14 @@ class Phone:
 
         Raises:
             Unusable: the address is in use.
+            NotLoggedIn: the credential is not, or no longer, one of this network.
         """
         suite, rng, wall = self.descriptor.ways.suite, SystemRandom(), wall_offset()
+        if self.account is not None:
+            try:
+                self.descriptor.notary.credential(self.account.credential, time.time())
+            except PeerError as fault:
+                raise NotLoggedIn(f"{fault}; log in again: halloo login {self.account.name}") from None
         private = self.account.private if self.account else suite.identity.make(rng)
         credential = self.account.credential if self.account else b""
         persona = Persona(suite, self.descriptor.notary, private, credential, rng)
