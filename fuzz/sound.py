@@ -142,7 +142,8 @@ def main() -> int:
                 traceback.print_exc()
                 print(f"FAILED: seed {chosen.seed}, round {turn}")
                 return 1
-    print(f"ok: seed {chosen.seed}, {turn} rounds; " + ", ".join(f"{n:,} {what}" for what, n in sorted(count.items())))
+    told = ", ".join(f"{n:,} {what}" for what, n in sorted(count.items()))
+    print(f"sound: {sum(count.values())} executions from seed {chosen.seed}: {told}")
     return 0
 
 

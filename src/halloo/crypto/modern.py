@@ -124,7 +124,7 @@ class ModernCloak:
                     raise Malformed("a datagram that was altered on its way")
                 raise Mismatch(frame)
         elif func & _APPENDED:
-            if kind == 0x0D and len(datagram) == _SMALLEST + layout.head:
+            if layout.head and len(datagram) == _SMALLEST:  # a keep-alive: not even the fields
                 return Covered(frame, kind, b"", b"")
             if len(datagram) < at + _NONCE:
                 raise Malformed("a datagram shorter than its head")
