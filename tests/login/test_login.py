@@ -6,13 +6,13 @@ import random
 from dataclasses import dataclass, field, replace
 
 import pytest
-from halloo.crypto.suites import SUITES
 
 from halloo.base.address import Address, Stream, Wire
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError
 from halloo.base.machine import Numbers
 from halloo.crypto.suite import Suite
+from halloo.crypto.suites import SUITES
 from halloo.login.accounts import Account, AccountsInMemory, AccountsUnavailable
 from halloo.login.client import LoginClient, LoginDecided, LoginUnreachable
 from halloo.login.letter import open_letter, write_letter

@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from halloo.crypto.suites import SUITES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
+from halloo.crypto.suites import SUITES
 from halloo.node.descriptor import Descriptor, create, from_link, from_toml
 
 SERVERS = (Address.parse("192.0.2.1:33033"), Address.parse("[2001:db8::1]:443"))
