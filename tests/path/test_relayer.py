@@ -74,3 +74,12 @@ def test_a_channel_ends_when_asked_when_idle_and_when_an_end_is_gone() -> None:
     opened(relayer, EVE)
     assert [type(effect) for effect in relayer.down(ALICE, 0.0)] == [Send, RelayEnded]
     assert relayer.channels == 1
+
+
+def test_the_owners_cap_is_kept() -> None:
+    relayer = Relayer(random.Random(1), max_rate=10_000.0)
+    ours, _ = opened(relayer)
+    passed = sum(bool(relayer.carried(ours, bytes(100), ALICE, n / 1000)) for n in range(10_000))
+    # Ten seconds at 10,000 bytes a second, and the second that the bucket holds at the beginning.
+    assert 1_000 <= passed <= 1_101
+    assert relayer.refused == 10_000 - passed

@@ -34,7 +34,7 @@ th { font-weight: 600; color: var(--soft); font-size: .85rem; } td.n, th.n { tex
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem; }
 figcaption { font-size: .9rem; color: var(--soft); margin-bottom: .4rem; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
-svg text.soft { fill: var(--soft); } audio { width: 100%; height: 2rem; }
+svg text.soft { fill: var(--soft); } audio { width: 12rem; height: 2rem; display: block; }
 .scroll { overflow-x: auto; }
 """
 
@@ -143,11 +143,12 @@ def _network(table: dict[str, Any]) -> str:
             f'<path d="M{x1} {y1 + 18} Q{centre_x} 355 {x2} {y2 + 18}" fill="none" stroke="var(--one)" '
             'stroke-width="3"/>'
         )
-        out.append(f'<text x="{centre_x}" y="280" text-anchor="middle">direct call</text>')
+        out.append(f'<text x="{centre_x}" y="292" text-anchor="middle">direct call</text>')
     relay = place.get(attached.get("bob", ""))
     if "relayed" in ways and relay is not None:
         out += [_line(*people[name], *relay, "var(--two)", width=3) for name in ("alice", "bob")]
-        out.append(f'<text x="185" y="{(165 + relay[1]) / 2 - 8:.0f}" text-anchor="middle">relayed call</text>')
+        x, y = (relay[0] + people["bob"][0]) / 2, (165 + relay[1]) / 2 - 12
+        out.append(f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="middle">relayed call</text>')
     out += [_node(x, y, "supernode", address) for address, (x, y) in place.items()]
     out += [_node(x, y, name, "") for name, (x, y) in people.items()]
     out.append(_node(70, 40, "login server", "not in any call"))
@@ -193,7 +194,7 @@ def _opinion(second: dict[str, Any]) -> float:
 
 def _plot(values: Sequence[float], colour: str, least_top: float) -> str:
     """A line over seconds; the scale begins at nought, so that small is small."""
-    top = max([least_top, *values]) * 1.05
+    top = max([least_top, *(1.1 * value for value in values)])
     right, base = _WIDTH - 8, _HEIGHT - _BOTTOM
     step = (right - _LEFT) / max(1, len(values) - 1)
     points = " ".join(

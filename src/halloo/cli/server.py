@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,21 @@ def login(context: Context, folder: Path, listens: tuple[str, ...], database: st
 @click.option("--network", "source", required=True, metavar="FILE|LINK")
 @click.option("--listen", required=True, metavar="ADDR:PORT", help="where others reach it")
 @click.option("--tcp", "tcp", default="", metavar="80,443", help="TCP ports besides its own")
+@click.option("--max-kbps", type=click.IntRange(min=1), help="kbit/s that it relays for others, at most")
 @click.option("--max-clients", type=click.IntRange(min=1), default=800, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines")
 @click.pass_obj
-def supernode(context: Context, source: str, listen: str, tcp: str, max_clients: int, as_json: bool) -> None:
+def supernode(
+    context: Context, source: str, listen: str, tcp: str, max_kbps: int | None, max_clients: int, as_json: bool
+) -> None:
     """A supernode from the start."""
     descriptor = read_descriptor(source)
     try:
         ports = tuple(int(port) for port in tcp.split(",") if port.strip())
     except ValueError:
         raise UsageError(f"--tcp takes ports, like 80,443, not {tcp!r}") from None
-    run(_supernode(context, descriptor, Address.parse(listen), ports, max_clients, as_json=as_json))
+    limits = max_clients, 125.0 * max_kbps if max_kbps else inf
+    run(_supernode(context, descriptor, Address.parse(listen), ports, limits, as_json=as_json))
 
 
 @serve.command("echo")
@@ -106,7 +111,7 @@ async def _supernode(
     descriptor: Descriptor,
     listen: Address,
     ports: tuple[int, ...],
-    max_clients: int,
+    limits: tuple[int, float],
     *,
     as_json: bool,
 ) -> None:
@@ -129,7 +134,7 @@ async def _supernode(
 
     async with Phone(descriptor, None, HostCache()) as phone:
         phone.on_event = tell
-        address = await phone.open(listen, ports, supernode=True, max_clients=max_clients)
+        address = await phone.open(listen, ports, supernode=True, max_clients=limits[0], max_relayed=limits[1])
         table = {"event": "listening", "role": "supernode", "addresses": [str(address)]}
         context.result(table, f"supernode of {descriptor.name} on {address}", as_json=as_json)
         phone.driver.do(phone.node.begin(phone.driver.now))

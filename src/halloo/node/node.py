@@ -50,6 +50,8 @@ class NodeSetup:
     wall: float
     supernode: bool = False
     max_clients: int = 800
+    max_relayed: float = inf
+    """Bytes a second that a supernode passes on for others."""
 
 
 class Node:
@@ -97,7 +99,7 @@ class Node:
                 wall,
                 setup.max_clients,
             )
-            self.relayer = Relayer(rng)
+            self.relayer = Relayer(rng, setup.max_relayed)
 
     # --- the owner
 

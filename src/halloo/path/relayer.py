@@ -59,6 +59,12 @@ class Relayer:
     """The channels of one relay."""
 
     rng: Random
+    max_rate: float = inf
+    """Bytes a second that may pass in all: the owner's cap."""
+    refused: int = 0
+    """Datagrams that the cap did not let pass."""
+    _allowance: float = 0.0
+    _counted_at: float = -inf
     _channels: dict[int, tuple[_Channel, int]] = field(default_factory=dict)
     """Token -> channel, and which end (0 the caller, 1 the callee) uses it."""
     wake_at: float = inf
@@ -92,12 +98,24 @@ class Relayer:
         if held is None:
             return []
         channel, end = held
-        if channel.ends[end] != sender:
+        if channel.ends[end] != sender or not self._within_cap(len(inner), now):
             return []
         channel.used_at = now
         channel.datagrams += 1
         channel.size += len(inner)
         return [Forward(channel.ends[1 - end], channel.tokens[1 - end], inner)]
+
+    def _within_cap(self, size: int, now: float) -> bool:
+        """A token bucket of one second's bytes."""
+        if self.max_rate == inf:
+            return True
+        self._allowance = min(self.max_rate, self._allowance + (now - self._counted_at) * self.max_rate)
+        self._counted_at = now
+        if self._allowance < size:
+            self.refused += 1
+            return False
+        self._allowance -= size
+        return True
 
     def closed(self, message: RelayClose, sender: Peer, now: float) -> Effects:
         """One end needs the channel no more."""

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from random import SystemRandom
 from typing import Any, TypeVar
 
@@ -97,7 +98,13 @@ class Phone:
     # --- life
 
     async def open(
-        self, listen: Address, tcp_ports: tuple[int, ...] = (), *, supernode: bool = False, max_clients: int = 800
+        self,
+        listen: Address,
+        tcp_ports: tuple[int, ...] = (),
+        *,
+        supernode: bool = False,
+        max_clients: int = 800,
+        max_relayed: float = inf,
     ) -> Address:
         """Open the sockets and come alive, still off line; where it listens.
 
@@ -121,7 +128,18 @@ class Phone:
         here = self._reachable(self.address)
         for address in here:
             endpoint.datagrams.learn_host(address.host)
-        setup = NodeSetup(self.descriptor, persona, self.cache, here, opus_stream, rng, wall, supernode, max_clients)
+        setup = NodeSetup(
+            self.descriptor,
+            persona,
+            self.cache,
+            here,
+            opus_stream,
+            rng,
+            wall,
+            supernode=supernode,
+            max_clients=max_clients,
+            max_relayed=max_relayed,
+        )
         self._node = Node(setup)
         station.mind = self._node
         self.opened_at = self.driver.now
