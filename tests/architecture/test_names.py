@@ -46,13 +46,46 @@ def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name
 
 
+def sets_by_name(tree: ast.AST) -> set[str]:
+    """Names and attributes that a file declares to be sets."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.AnnAssign(target=target, annotation=kind):
+                name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+            case ast.arg(arg=name, annotation=kind) if kind is not None:
+                pass
+            case _:
+                continue
+        if re.match(r"(set|frozenset|Set|AbstractSet)\b", ast.unparse(kind)):
+            found.add(name)
+    return found
+
+
 def loops_over_sets(tree: ast.AST) -> Iterator[int]:
     """Lines that go through a set: its order depends on the hash seed."""
+    declared = sets_by_name(tree)
+    # What only counts, compares, sorts or makes another set of it does not see the order.
+    blind = {"sorted", "set", "frozenset", "sum", "any", "all", "len", "min", "max"}
+    unseen = {
+        argument
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in blind
+        for argument in call.args
+    }
     for node in ast.walk(tree):
-        looped = node.iter if isinstance(node, ast.For | ast.comprehension) else None
-        called = looped.func.id if isinstance(looped, ast.Call) and isinstance(looped.func, ast.Name) else ""
-        if looped is not None and (isinstance(looped, ast.Set | ast.SetComp) or called in ("set", "frozenset")):
-            yield looped.lineno
+        match node:
+            case ast.For():
+                looped = [node.iter]
+            case ast.ListComp() | ast.GeneratorExp() | ast.DictComp() if node not in unseen:
+                looped = [generator.iter for generator in node.generators]
+            case _:
+                continue
+        for each in looped:
+            called = each.func.id if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) else ""
+            name = each.attr if isinstance(each, ast.Attribute) else each.id if isinstance(each, ast.Name) else ""
+            if isinstance(each, ast.Set | ast.SetComp) or called in ("set", "frozenset") or name in declared:
+                yield each.lineno
 
 
 def test_every_file_says_what_it_is_for() -> None:
@@ -92,9 +125,26 @@ def test_no_machine_goes_through_a_set() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("text", ["for x in {1, 2}: pass", "[x for x in set(y)]", "{x: 1 for x in frozenset(y)}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for x in {1, 2}: pass",
+        "[x for x in set(y)]",
+        "{x: 1 for x in frozenset(y)}",
+        "class A:\n  peers: set[int]\n  def f(self):\n    for x in self.peers: pass",
+        "def f(peers: frozenset[int]):\n  return [x for x in peers]",
+    ],
+)
 def test_loops_over_sets_are_found(text: str) -> None:
     assert list(loops_over_sets(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["for x in sorted({1, 2}): pass", "def f(p: set[int]):\n  return sorted(x for x in p)", "for x in [1, 2]: pass"],
+)
+def test_loops_in_a_fixed_order_pass(text: str) -> None:
+    assert not list(loops_over_sets(ast.parse(text)))
 
 
 @pytest.mark.parametrize("name", ["ConnectionManager", "get_peer", "string_utils", "helper"])

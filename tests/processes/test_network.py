@@ -70,6 +70,28 @@ def test_two_people_talk_over_both_paths(tmp_path: Path, profile: str) -> None:
     story(tmp_path, play, profile=profile)
 
 
+def test_a_network_of_ipv6_alone(tmp_path: Path) -> None:
+    async def play() -> None:
+        network = ProcessNetwork(tmp_path, "modern", supernodes=1)
+        for addresses in (network.login_servers, network.supernodes):
+            addresses[:] = [address.replace("127.0.0.1", "[::1]") for address in addresses]
+        try:
+            async with network:
+                await asyncio.gather(network.sign_up("alice"), network.sign_up("bob"))
+                bob = await network.start("bob", ["answer", "--auto", "--in", "tone", "--out", "null", "--json"])
+                await bob.line("waiting")
+                for way in ("direct", "relayed"):
+                    arguments = ["call", "bob", "--in", "tone", "--out", "null", "--for", "1", "--path", way, "--json"]
+                    mine = await network.once("alice", arguments)
+                    assert (mine["result"], mine["path"]) == ("ended", way)
+                    assert mine["frames_played"] > 20
+                    assert way == "relayed" or "[::1]" in mine["route"]
+        finally:
+            await network.close()
+
+    asyncio.run(play())
+
+
 def test_the_echo_user_plays_your_voice_back(tmp_path: Path) -> None:
     async def play(network: ProcessNetwork) -> None:
         echo = await network.start("echo123", ["serve", "echo", "--network", str(network.descriptor), "--json"])

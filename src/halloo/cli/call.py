@@ -40,6 +40,8 @@ def call(
     table = run(_call(context, name, source, sink, seconds, Policy(policy)))
     context.result(table, _words(table), as_json=as_json)
     if table["result"] != Result.ENDED.value:
+        if as_json:
+            click.echo(f"halloo: {table['reason']}", err=True)
         raise SystemExit(Exit.NOT_AVAILABLE)
 
 

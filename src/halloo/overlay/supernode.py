@@ -88,11 +88,11 @@ class _Client:
 
 @dataclass(slots=True)
 class _Asked:
-    """A search passed on: for whom, how many answers are still out, until when."""
+    """A search passed on: for whom, whose answers are still out, until when."""
 
     peer: Peer
     request: int
-    out: int
+    out: list[Peer]
     until: float
 
 
@@ -183,7 +183,7 @@ class Supernode:
             case Search():
                 return self._search(message, sender, now)
             case Found():
-                return self._found(message, now)
+                return self._found(message, sender, now)
             case Replicate():
                 for record in message.records:
                     self._keep(record, now)
@@ -214,11 +214,11 @@ class Supernode:
             known = self._known()
             return [Send(sender, AttachRefused(supernodes=known, retry_after=RETRY_AFTER, request=message.request))]
         party = self._parties.get(sender)
-        out: Effects = []
+        if party is None or self.digest(party.key)[:8] != message.node:
+            return [Send(sender, AttachRefused(request=message.request))]  # an id that is not its own
         for old in [peer for peer, client in self.clients.items() if client.node == message.node and peer != sender]:
             del self.clients[old]  # the same node again, after its line changed
-        name = party.name if party else ""
-        self.clients[sender] = _Client(message.node, name)
+        self.clients[sender] = _Client(message.node, party.name)
         attached = Attached(
             node=self.node,
             observed=_seen(route),
@@ -226,7 +226,7 @@ class Supernode:
             clients=len(self.clients),
             request=message.request,
         )
-        return [*out, Send(sender, attached), ClientTaken(sender, message.node, name)]
+        return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
 
     # --- the directory
 
@@ -263,15 +263,15 @@ class Supernode:
         if not others:
             return [Send(sender, Found(complete=True, request=message.request))]
         request = self.requests() & 0xFFFF
-        self._asked[request] = _Asked(sender, message.request, len(others), now + RELAY_SEARCH)
+        self._asked[request] = _Asked(sender, message.request, list(others), now + RELAY_SEARCH)
         return [Send(peer, Search(name=message.name, ask_others=False, request=request)) for peer in others]
 
-    def _found(self, message: Found, now: float) -> Effects:
+    def _found(self, message: Found, sender: Peer, now: float) -> Effects:
         asked = self._asked.get(message.request)
-        if asked is None:
+        if asked is None or sender not in asked.out:
             return []
         true = tuple(entry.record for record in message.records if (entry := self._keep(record, now)) is not None)
-        asked.out -= 1
+        asked.out.remove(sender)
         if not true and asked.out:
             return []
         del self._asked[message.request]

@@ -38,7 +38,8 @@ class Driver:
         self.station = station
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._sockets: list[socket.socket] = []
+        self._sockets: dict[tuple[socket.AddressFamily, int], socket.socket] = {}
+        """By family and number: the first of each family has number 0, so that a route need not tell them apart."""
         self._servers: list[asyncio.Server] = []
         self._streams: dict[int, _Connection] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
@@ -60,6 +61,8 @@ class Driver:
         family = socket.AF_INET if len(address.host) == 4 else socket.AF_INET6
         udp = socket.socket(family, socket.SOCK_DGRAM)
         udp.setblocking(False)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             udp.setsockopt(socket.SOL_SOCKET, option, BUFFER)
         try:
@@ -71,9 +74,9 @@ class Driver:
         except OSError as fault:
             udp.close()
             raise Unusable(f"cannot listen on {address}: {fault.strerror or fault}") from None
-        self._sockets.append(udp)
-        index = len(self._sockets) - 1
-        self._loop.add_reader(udp, self._readable, udp, index)
+        number = sum(held == family for held, _ in self._sockets)
+        self._sockets[family, number] = udp
+        self._loop.add_reader(udp, self._readable, udp, number)
         return Address(address.host, port)
 
     def do(self, effects: Effects) -> None:
@@ -94,7 +97,7 @@ class Driver:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        for udp in self._sockets:
+        for udp in self._sockets.values():
             self._loop.remove_reader(udp)
             udp.close()
         for connection in list(self._streams.values()):
@@ -106,7 +109,7 @@ class Driver:
 
     # --- in ---------------------------------------------------------------------------------------------------
 
-    def _readable(self, udp: socket.socket, index: int) -> None:
+    def _readable(self, udp: socket.socket, number: int) -> None:
         now = self.now
         for _ in range(AT_ONCE):
             try:
@@ -115,7 +118,7 @@ class Driver:
                 break
             except OSError:
                 continue  # an ICMP error of an earlier datagram; who sent it will notice the silence
-            self._carry_out(self.station.receive(data, Address.of(source[0], source[1]), now, index), arm=False)
+            self._carry_out(self.station.receive(data, Address.of(source[0], source[1]), now, number), arm=False)
         self._arm()
 
     def _accepted(self) -> asyncio.Protocol:
@@ -167,13 +170,15 @@ class Driver:
             self._arm()
 
     def _transmit(self, effect: Transmit) -> None:
-        if effect.socket >= len(self._sockets):
-            self.dropped += 1
-            return
+        family = socket.AF_INET if len(effect.address.host) == 4 else socket.AF_INET6
+        udp = self._sockets.get((family, effect.socket))
         try:
-            self._sockets[effect.socket].sendto(effect.data, (effect.address.ip, effect.address.port))
+            if udp is not None:
+                udp.sendto(effect.data, (effect.address.ip, effect.address.port))
+                return
         except OSError:
-            self.dropped += 1
+            pass  # no route, or no room just now: to the other side it is a lost datagram
+        self.dropped += 1
 
     async def _connect(self, effect: StreamOpen) -> None:
         number, address = effect.number, effect.address

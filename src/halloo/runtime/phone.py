@@ -6,6 +6,7 @@ Every method waits for the event that ends it, and raises what went wrong in wor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from random import SystemRandom
 from typing import Any, TypeVar
 
 from halloo.base.address import Address
-from halloo.base.errors import HallooError, PeerError, UsageError
+from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
@@ -45,6 +46,7 @@ __all__ = ["NetworkUnreachable", "NotDone", "Phone", "local_host", "wall_offset"
 
 ECHO_FRAMES = 50  # frames (one second) after which an echo is heard: long enough to have ended a word
 TAIL = 0.3  # seconds that the line is held after the last frame, for it to be played over there
+ON_ITS_WAY = 0.06  # seconds in which the last sound of the other side may still come, for a recording
 LAST_WORDS = 1.0  # seconds at most that closing waits for the other side to hear a goodbye
 E_ = TypeVar("E_", bound=Event)
 
@@ -125,6 +127,7 @@ class Phone:
         station = Station(endpoint, _Asleep())
         self._driver = Driver(station, self._heard)
         self.address = await self._driver.listen(listen, tcp_ports)
+        await self._listen_to_ipv6_too(tcp_ports)
         here = self._reachable(self.address)
         for address in here:
             endpoint.datagrams.learn_host(address.host)
@@ -335,6 +338,8 @@ class Phone:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if said_all.done() and not over.done():
                 await asyncio.wait({over}, timeout=TAIL)
+            self.hang_up(call)
+            await asyncio.sleep(ON_ITS_WAY)
         finally:
             said_all.cancel()
             self.hang_up(call)
@@ -373,12 +378,20 @@ class Phone:
                     future.set_result(event)
         self.on_event(event)
 
+    async def _listen_to_ipv6_too(self, tcp_ports: tuple[int, ...]) -> None:
+        """Where every IPv4 address was asked for, every IPv6 one is meant as well, if the machine has that."""
+        if self.address is not None and self.address.host == bytes(4):
+            with contextlib.suppress(Unusable):
+                await self.driver.listen(Address(bytes(16), self.address.port), tcp_ports)
+
     def _reachable(self, address: Address) -> tuple[Address, ...]:
         """Where others may reach us, as far as we know before anybody told us."""
         if any(address.host):
             return (address,)
-        towards = next(iter((*self.cache.addresses(), *self.descriptor.supernodes)), address)
-        return (Address(local_host(towards), address.port),)
+        known = (*self.cache.addresses(), *self.descriptor.supernodes)
+        by_family = [next((one for one in known if len(one.host) == size), None) for size in (4, 16)]
+        towards = [one for one in by_family if one is not None] or [address]
+        return tuple(Address(local_host(one), address.port) for one in towards)
 
 
 class _Echo:
