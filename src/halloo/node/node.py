@@ -162,6 +162,8 @@ class Node:
     # --- what the endpoint tells
 
     def _heard(self, notice: Heard, now: float) -> Effects:
+        if isinstance(notice.sender, int) and notice.sender not in self._parties:
+            return []  # the last words of a link that we have ended meanwhile
         handle = self._speak.get(type(notice.message))
         return handle(self, notice.message, notice.sender, now) if handle else []
 
@@ -208,7 +210,7 @@ class Node:
         return self.join.probed(message, sender, now) if not isinstance(sender, int) else []
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
-        if self.supernode is None or sender not in self._parties:
+        if self.supernode is None:
             return []
         return self.supernode.receive(message, sender, self._parties[sender][1], now)
 
