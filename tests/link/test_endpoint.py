@@ -10,8 +10,8 @@ from link_pair import HERE, THERE, Pair
 from halloo.base.address import Address, Peer, Wire
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
-from halloo.link.endpoint import HELLO_FOR, IDLE_FOR
 from halloo.link.notice import Down, Heard, Moved, Observed, SoundHeard, Up
+from halloo.link.onelink import HELLO_FOR, IDLE_FOR
 from halloo.messages.overlay import Ping, Probe, Search
 
 PLAIN = SUITES[0]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import inf
 
 from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
@@ -22,8 +21,7 @@ from halloo.base.machine import Alarms, Effect, Message, Numbers
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import Initiator, Persona, Responder
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
-from halloo.link.reliable import Reliable
-from halloo.link.session import Session
+from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Party
@@ -34,45 +32,12 @@ from halloo.wire.frame import Control, FrameKind, StreamFrame
 
 __all__ = ["Endpoint"]
 
-HELLO_AGAIN = 0.35  # seconds before an unanswered Hello or Finish is said again
-HELLO_GROWTH = 1.5  # by which that wait grows each time,
-HELLO_MOST = 0.7  # up to so many seconds: nine tries in all, which is a link at 30 % loss
-HELLO_FOR = 6.0  # seconds after which a handshake is given up
-IDLE_FOR = 100.0  # seconds of silence after which a link is gone; an idle node pings every 25
 MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
 MAX_LINKS = 4_096
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
 _CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
 _HEAD = 5  # bytes before the seal: mark and link number
-
-
-@dataclass(slots=True)
-class _Link:
-    number: int
-    """Ours: what the other side puts before what it says to us."""
-    peer: Peer
-    route: Route
-    born: float
-    heard_at: float
-    inbound: bool
-    reliable: Reliable = field(default_factory=Reliable)
-    theirs: bytes = b""
-    session: Session | None = None
-    party: Party | None = None
-    initiator: Initiator | None = None
-    responder: Responder | None = None
-    greeting: tuple[Message, ...] = ()
-    """What is said again until the other side goes on."""
-    again_at: float = inf
-    wait: float = HELLO_AGAIN
-
-    @property
-    def wake_at(self) -> float:
-        """The next thing this link has to do."""
-        if self.session is None:
-            return min(self.again_at, self.born + HELLO_FOR)
-        return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR)
 
 
 Output = Effect | Notice
@@ -88,13 +53,13 @@ class Endpoint:
         self.streams = Streams(persona.suite, cloak_key, persona.rng)
         self.faults = 0
         """Datagrams and messages dropped because they broke the rules."""
-        self._links: dict[int, _Link] = {}
-        self._peers: dict[Peer, _Link] = {}
-        self._half_open: OrderedDict[tuple[Route, int], _Link] = OrderedDict()
+        self._links: dict[int, OneLink] = {}
+        self._peers: dict[Peer, OneLink] = {}
+        self._half_open: OrderedDict[tuple[Route, int], OneLink] = OrderedDict()
         self._by_route: dict[Route, Peer] = {}
         self._channels: dict[int, Channel] = {}
         self._alarms: Alarms[int] = Alarms()
-        self._dirty: dict[int, _Link] = {}
+        self._dirty: dict[int, OneLink] = {}
         self._numbers = Numbers(_INBOUND)
         self._frame = persona.rng.getrandbits(15) << 1
 
@@ -342,7 +307,7 @@ class Endpoint:
 
     def _open(
         self, kind: FrameKind, head: bytes, frame: int, sealed: bytes, route: Route, now: float, out: list[Output]
-    ) -> tuple[_Link, bytes]:
+    ) -> tuple[OneLink, bytes]:
         link = self._links.get(int.from_bytes(head, "big"))
         if link is None or link.session is None:
             raise Refused("a packet for no link of ours")
@@ -408,18 +373,18 @@ class Endpoint:
         link.reliable.acknowledge()  # the other side repeats its Finish until it hears something sealed
         self._dirty[link.number] = link
 
-    def _standing(self, link: _Link, party: Party, now: float, out: list[Output]) -> None:
+    def _standing(self, link: OneLink, party: Party, now: float, out: list[Output]) -> None:
         link.party, link.heard_at = party, now
         self._by_route[link.route] = link.peer
         out.append(Up(link.peer, party, link.route, link.inbound))
 
-    def _greet(self, link: _Link, out: list[Output]) -> None:
+    def _greet(self, link: OneLink, out: list[Output]) -> None:
         for message in link.greeting:
             out += self._payload(link.route, self._next_frame(), encode_command(message))
 
     # --- the way out ------------------------------------------------------------------------------------------
 
-    def _flush(self, link: _Link, now: float, out: list[Output]) -> None:
+    def _flush(self, link: OneLink, now: float, out: list[Output]) -> None:
         if link.session is None:
             return
         overhead = _HEAD + link.session.out.overhead
@@ -462,27 +427,27 @@ class Endpoint:
             continue
         return number
 
-    def _new(self, peer: Peer, route: Route, now: float, *, inbound: bool, number: int | None = None) -> _Link:
-        link = _Link(self._free_number() if number is None else number, peer, route, now, now, inbound)
+    def _new(self, peer: Peer, route: Route, now: float, *, inbound: bool, number: int | None = None) -> OneLink:
+        link = OneLink(self._free_number() if number is None else number, peer, route, now, now, inbound)
         self._links[link.number] = link
         self._peers[peer] = link
         return link
 
-    def _arm(self, link: _Link) -> None:
+    def _arm(self, link: OneLink) -> None:
         self._alarms[link.number] = link.wake_at
 
-    def _move(self, link: _Link, route: Route) -> None:
+    def _move(self, link: OneLink, route: Route) -> None:
         if self._by_route.get(link.route) == link.peer:
             del self._by_route[link.route]
         link.route = route
         self._by_route[route] = link.peer
 
-    def _drop(self, link: _Link, reason: str, out: list[Output]) -> None:
+    def _drop(self, link: OneLink, reason: str, out: list[Output]) -> None:
         self._forget(link, out)
         if link.session is not None or not link.inbound:
             out.append(Down(link.peer, reason))
 
-    def _forget(self, link: _Link, out: list[Output]) -> None:
+    def _forget(self, link: OneLink, out: list[Output]) -> None:
         self._links.pop(link.number, None)
         self._peers.pop(link.peer, None)
         self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
