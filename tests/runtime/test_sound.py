@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import wave
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from halloo.base.errors import UsageError
+from halloo.base.errors import Unusable, UsageError
 from halloo.media.codec import FRAME_BYTES, SAMPLE_RATE, SILENCE
 from halloo.runtime.resample import resampled
 from halloo.runtime.sound import Loudspeaker, Microphone, Source, WavSource, open_sink, open_source
@@ -264,10 +265,24 @@ def test_no_sound_card_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(miniaudio, "CaptureDevice", none)
     monkeypatch.setattr(miniaudio, "PlaybackDevice", none)
-    with pytest.raises(UsageError, match="no microphone on this machine"):
+    with pytest.raises(Unusable, match="no microphone on this machine"):
         open_source("mic")
-    with pytest.raises(UsageError, match="no loudspeaker on this machine"):
+    with pytest.raises(Unusable, match="no loudspeaker on this machine"):
         open_sink("speaker")
+
+
+def test_what_the_systems_libraries_chatter_is_kept_from_people(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def chatters(**options: object) -> None:
+        os.write(2, b"cannot find card '0'\n")
+        raise miniaudio.MiniaudioError("no backend")
+
+    monkeypatch.setattr(miniaudio, "CaptureDevice", chatters)
+    with pytest.raises(Unusable):
+        open_source("mic")
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "heard again\n"
 
 
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

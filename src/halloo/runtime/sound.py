@@ -7,14 +7,17 @@ a source that has nothing yet gives silence, a sink that is full drops its oldes
 from __future__ import annotations
 
 import math
+import os
 import struct
+import sys
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from halloo.base.errors import UsageError
+from halloo.base.errors import Unusable, UsageError
 from halloo.media.codec import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, SILENCE
 from halloo.runtime.resample import resampled
 from halloo.runtime.wav import WavWriter, read_wav
@@ -219,13 +222,33 @@ def _opened(kind: str, what: str, backends: list[Any] | None) -> Any:
         "app_name": "Halloo",
     }
     try:
-        return getattr(miniaudio, kind)(**options)
-    except miniaudio.MiniaudioError as problem:
-        raise UsageError(f"there is no {what} on this machine ({problem}); name a file instead") from None
+        with _without_library_chatter():
+            return getattr(miniaudio, kind)(**options)
+    except miniaudio.MiniaudioError:
+        raise Unusable(f"there is no {what} on this machine; name a file instead") from None
+
+
+@contextmanager
+def _without_library_chatter() -> Iterator[None]:
+    """The sound libraries of the system write pages to standard error where a card is missing; nobody needs them."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Microphone:
-    """The sound card's input.  Raises UsageError where there is none."""
+    """The sound card's input.  Raises Unusable where there is none."""
 
     def __init__(self, backends: list[Any] | None = None) -> None:
         # The card's thread appends, the loop takes: a deque is safe for that, and its bound drops the oldest.
@@ -236,7 +259,7 @@ class Microphone:
         try:
             self._device.start(gather)
         except _miniaudio().MiniaudioError as problem:
-            raise UsageError(f"the microphone does not start: {problem}") from None
+            raise Unusable(f"the microphone does not start: {problem}") from None
 
     def _gather(self) -> Generator[None, Any, None]:
         pending = b""
@@ -263,7 +286,7 @@ class Microphone:
 
 
 class Loudspeaker:
-    """The sound card's output.  Raises UsageError where there is none."""
+    """The sound card's output.  Raises Unusable where there is none."""
 
     def __init__(self, backends: list[Any] | None = None) -> None:
         self._frames: deque[bytes] = deque(maxlen=RING_FRAMES)
@@ -273,7 +296,7 @@ class Loudspeaker:
         try:
             self._device.start(play)
         except _miniaudio().MiniaudioError as problem:
-            raise UsageError(f"the loudspeaker does not start: {problem}") from None
+            raise Unusable(f"the loudspeaker does not start: {problem}") from None
 
     def _play(self) -> Generator[bytes, int, None]:
         pending = b""
