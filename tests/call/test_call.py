@@ -26,7 +26,7 @@ from halloo.messages.call import Answer, Bye, Decline, Invite, Ringing, Why
 ID = b"call0001"
 BOB = Peer(1)
 MESSAGES = [Ringing(call=ID), Answer(call=ID), Decline(call=ID, why=1), Decline(call=ID, why=2), Bye(call=ID)]
-INTENTS = ["reached", "rings", "answer", "refuse", "hang_up", "unreachable", "lost", "wake", "sound_heard"]
+INTENTS = ["reached", "rings", "meet", "answer", "refuse", "hang_up", "unreachable", "lost", "wake", "sound_heard"]
 
 
 def outgoing(state: State) -> Call:
@@ -84,7 +84,13 @@ def test_whatever_happens_a_call_ends_once_and_for_good(is_outgoing: bool, story
         now += 0.7
         try:
             if isinstance(what, str):
-                first = {"reached": (BOB,), "rings": (BOB,), "unreachable": ("why",), "lost": ("why",)}.get(what, ())
+                first = {
+                    "reached": (BOB,),
+                    "rings": (BOB,),
+                    "meet": (BOB, b"theirs00"),
+                    "unreachable": ("why",),
+                    "lost": ("why",),
+                }.get(what, ())
                 effects = getattr(call, what)(*first, now)
             else:
                 effects = call.receive(what, now)  # type: ignore[arg-type]

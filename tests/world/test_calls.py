@@ -166,6 +166,31 @@ def test_refused_busy_unknown_and_off_line() -> None:
     assert "bob could not be reached" in report.reason
 
 
+@pytest.mark.parametrize("apart", [0.0, 0.01, 0.05, 0.09])
+@pytest.mark.parametrize("seed", range(6))
+def test_two_who_call_each_other_at_the_same_moment_talk(seed: int, apart: float) -> None:
+    town = Town(seed)
+    talkers = Talkers(town)
+    for name in ("alice", "bob"):
+        talkers.settle(name, answers=False)
+    town.world.run(5)
+    mine = talkers.dial("alice", "bob")
+    town.world.run(town.world.now + apart)
+    theirs = talkers.dial("bob", "alice")
+    town.world.run(town.world.now + 6)
+    for name, call in (("alice", mine), ("bob", theirs)):
+        report = town.node(name).calls.report(call, town.world.now)
+        assert report.result is None, f"seed {seed}: {name}: {report.reason}"
+        assert report.frames_played > 10
+    town.act("bob", town.node("bob").calls.hang_up(theirs, town.world.now))
+    town.world.run(town.world.now + 3)
+    report = town.node("alice").calls.report(mine, town.world.now)
+    assert (report.result, report.reason) == (Result.ENDED, "bob hung up")
+    town.world.run(town.world.now + 20)
+    assert not town.node("alice").calls.active
+    assert not town.node("bob").calls.active
+
+
 def test_an_unanswered_call_stops_ringing_on_both_sides() -> None:
     town = Town(13)
     talkers = Talkers(town)

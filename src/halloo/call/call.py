@@ -8,6 +8,7 @@
       | <====== sound =========> |
       | ------- Bye -----------> |   OVER
 
+When both invite each other at the same moment, the call with the lower number is taken on both sides.
 Instead of Answer: Decline (refused, busy).  The link below repeats what is lost; when it cannot, or when no sound
 comes for eight seconds, the call ends here whatever the other side believes.
 """
@@ -79,6 +80,9 @@ HEAR: dict[tuple[State, type[Message]], State] = {
 ASK: dict[tuple[State, str], State] = {
     (State.LOOKING, "reached"): State.CALLING,
     (State.LOOKING, "rings"): State.RINGING,
+    (State.LOOKING, "meet"): State.TALKING,
+    (State.CALLING, "meet"): State.TALKING,
+    (State.RINGING, "meet"): State.TALKING,
     (State.LOOKING, "hang_up"): State.OVER,
     (State.CALLING, "hang_up"): State.OVER,
     (State.RINGING, "answer"): State.TALKING,
@@ -117,7 +121,10 @@ class Ended(Event):
 
 @dataclass(slots=True)
 class Call:
-    """One call of one of its two sides.  ``name`` is the other one's."""
+    """One call of one of its two sides.  ``name`` is the other one's.
+
+    ``id`` names it to the owner, ``wire`` between the two sides; they differ only where two calls met (``meet``).
+    """
 
     id: bytes
     name: str
@@ -129,6 +136,10 @@ class Call:
     rang_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
+    wire: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.wire = self.wire or self.id
 
     @property
     def wake_at(self) -> float:
@@ -142,21 +153,31 @@ class Call:
         self._ask("reached")
         self.peer = peer
         self.timers[Timer.RING] = now + INVITE_FOR
-        return [Send(peer, Invite(call=self.id))]
+        return [Send(peer, Invite(call=self.wire))]
 
     def rings(self, peer: Peer, now: float) -> Effects:
         """We were invited."""
         self._ask("rings")
         self.peer, self.rang_at = peer, now
         self.timers[Timer.RING] = now + RINGS_FOR
-        return [Send(peer, Ringing(call=self.id)), Rang(self.id, self.name, outgoing=False)]
+        return [Send(peer, Ringing(call=self.wire)), Rang(self.id, self.name, outgoing=False)]
 
     def answer(self, now: float) -> Effects:
         """Take the call.  Raises UsageError when it does not ring here."""
         if self.outgoing:
             raise UsageError("a call that we made ourselves cannot be answered here")
         self._ask("answer")
-        return [Send(self._peer, Answer(call=self.id)), *self._talk(now)]
+        return [Send(self._peer, Answer(call=self.wire)), *self._talk(now)]
+
+    def meet(self, peer: Peer, wire: bytes, now: float) -> Effects:
+        """Whom we call calls us at the same moment: take his call in place of ours.  Raises UsageError."""
+        if not self.outgoing:
+            raise UsageError("only a call that we made can meet another one")
+        self._ask("meet")
+        self.peer, self.wire = peer, wire
+        rang = [] if self.rang_at is not None else [Rang(self.id, self.name, outgoing=True)]
+        self.rang_at = now if self.rang_at is None else self.rang_at
+        return [Send(peer, Answer(call=wire)), *rang, *self._talk(now)]
 
     def refuse(self, now: float, why: Why = Why.REFUSED) -> Effects:
         """Do not take it.  Raises UsageError when it does not ring here."""
@@ -164,7 +185,7 @@ class Call:
             raise UsageError("a call that we made ourselves cannot be refused here")
         self._ask("refuse")
         words = "you are in another call" if why is Why.BUSY else "you refused"
-        return [Send(self._peer, Decline(call=self.id, why=why)), self._over(Result.REFUSED, words, now, by_us=True)]
+        return [Send(self._peer, Decline(call=self.wire, why=why)), self._over(Result.REFUSED, words, now, by_us=True)]
 
     def hang_up(self, now: float, words: str = "") -> Effects:
         """End it, in whatever state.  Raises UsageError when it is over already."""
@@ -174,7 +195,7 @@ class Call:
         over = self._over(result, words or ("you hung up" if talked else "you gave up"), now, by_us=True)
         if self.peer is None:
             return [over]
-        return [Send(self.peer, Bye(call=self.id, why=Why.HUNG_UP if talked else Why.CANCELLED, words=words)), over]
+        return [Send(self.peer, Bye(call=self.wire, why=Why.HUNG_UP if talked else Why.CANCELLED, words=words)), over]
 
     def unreachable(self, reason: str, now: float) -> Effects:
         """The callee could not be found or reached."""
@@ -260,7 +281,7 @@ class Call:
         return [Answered(self.id, self.outgoing)]
 
     def _end(self, result: Result, words: str, why: Why, now: float) -> Effects:
-        return [Send(self._peer, Bye(call=self.id, why=why)), self._over(result, words, now)]
+        return [Send(self._peer, Bye(call=self.wire, why=why)), self._over(result, words, now)]
 
     def _over(self, result: Result, reason: str, now: float, *, by_us: bool = False) -> Ended:
         self.state, self.ended_at = State.OVER, now

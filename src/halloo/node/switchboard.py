@@ -256,10 +256,13 @@ class Switchboard:
 
     def invited(self, message: Invite, sender: Peer, party: Party, route: Route, now: float) -> Effects:
         """Somebody calls us."""
-        if message.call in self._lines:
+        if self._by_wire(message.call) is not None:
             return []  # said again
         if not party.name:
             raise PeerError("an invitation from somebody without a name")
+        rival = next((line for line in self._lines.values() if _calls(line, party.name)), None)
+        if rival is not None:
+            return self._met(rival, message.call, sender, route, now)
         if self.active:
             return [Send(sender, Decline(call=message.call, why=Why.BUSY))]
         call = Call(message.call, party.name, outgoing=False, began=now)
@@ -268,7 +271,7 @@ class Switchboard:
 
     def heard(self, message: Message, call: bytes, sender: Peer, now: float) -> Effects:
         """A message about a call.  Only its other side may speak of it."""
-        line = self._lines.get(call)
+        line = self._by_wire(call)
         if line is None or line.call.peer != sender:
             raise PeerError("words about a call that the sender is not in")
         return line.call.receive(message, now)
@@ -333,6 +336,17 @@ class Switchboard:
                         out.append(effect)
         return out
 
+    def _by_wire(self, call: bytes) -> _Line | None:
+        return next((line for line in self._lines.values() if line.call.wire == call), None)
+
+    def _met(self, line: _Line, theirs: bytes, sender: Peer, route: Route, now: float) -> Effects:
+        """Two call each other at the same moment: the lower number goes on, on both sides."""
+        if line.call.wire < theirs:
+            return []
+        out = self._close(line)
+        line.search, line.route = None, route
+        return out + line.call.meet(sender, theirs, now)
+
     def _close(self, line: _Line) -> Effects:
         if line.reach is None:
             return []
@@ -345,6 +359,12 @@ class Switchboard:
 
 def _line_wakes(line: _Line) -> float:
     return min(line.call.wake_at, line.closes_at, line.reach.wake_at if line.reach else inf)
+
+
+def _calls(line: _Line, name: str) -> bool:
+    """Whether a line is calling somebody who has not answered yet."""
+    waiting = line.call.state in (State.LOOKING, State.CALLING, State.RINGING)
+    return line.call.outgoing and waiting and line.call.name == name
 
 
 def _kind(route: Route) -> PathKind:
