@@ -19,15 +19,15 @@ every library, with reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from halloo.base.errors import Malformed, Refused, UsageError
 from halloo.crypto.suite import Covered, Layout, Mismatch, Seal, Suite
+from halloo.crypto.typed import typed
 
 __all__ = ["CLASSIC", "crc", "expanded"]
 
@@ -58,12 +59,13 @@ def expanded(seed: int) -> bytes:
     return b"".join(hashlib.sha1(start + count.to_bytes(4, "big")).digest() for count in range(4))
 
 
-def _rc4(key: bytes) -> Any:
+def _rc4() -> Callable[[bytes], Any]:
+    """The maker of RC4 key streams.  Raises UsageError where the package is missing, before anything is sent."""
     try:
         from Crypto.Cipher import ARC4
     except ImportError:
         raise UsageError("the classic profile needs the package pycryptodome: pip install 'halloo[classic]'") from None
-    return ARC4.new(key)
+    return cast("Callable[[bytes], Any]", ARC4.new)
 
 
 class ClassicCloak:
@@ -73,6 +75,7 @@ class ClassicCloak:
 
     def __init__(self, key: bytes, layouts: Mapping[int, Layout]) -> None:
         self._layouts = layouts
+        self._rc4 = _rc4()
 
     def cover(self, covered: Covered, source: bytes, destination: bytes, rng: Random) -> bytes:
         """See ``Cloak``."""
@@ -81,7 +84,7 @@ class ClassicCloak:
         if not layout.hidden:
             return start + body
         vector = b"" if layout.nonce_at >= 0 else rng.randbytes(4)
-        cipher = _rc4(expanded(self._seed(layout, covered.frame, covered.head, vector, source, destination)))
+        cipher = self._rc4(expanded(self._seed(layout, covered.frame, covered.head, vector, source, destination)))
         return start + vector + crc(body).to_bytes(4, "big") + bytes(cipher.encrypt(body))
 
     def uncover(self, datagram: bytes, source: bytes, destination: bytes) -> Covered:
@@ -103,7 +106,7 @@ class ClassicCloak:
         if not layout.hidden:
             return Covered(frame, kind, head, body)
         seed = self._seed(layout, frame, head, datagram[at:vector_end], source, destination)
-        plain = bytes(_rc4(expanded(seed)).decrypt(body))
+        plain = bytes(self._rc4(expanded(seed)).decrypt(body))
         if crc(plain) != int.from_bytes(datagram[vector_end:body_at], "big"):
             if layout.bound:
                 raise Mismatch(frame)
@@ -129,6 +132,7 @@ class ClassicStreamCloak:
     """
 
     def __init__(self, key: bytes, rng: Random) -> None:
+        self._rc4 = _rc4()
         self._rng = rng
         self._out: Any = None
         self._into: Any = None
@@ -138,13 +142,12 @@ class ClassicStreamCloak:
         """See ``StreamCloak``."""
         seed = self._rng.getrandbits(32)
         key = expanded(seed)
-        self._out = _rc4(key)
-        return seed.to_bytes(4, "big") + bytes(_rc4(key).encrypt(self._rng.choice((_KNOWN, _KNOWN_TOO))))
+        self._out = self._rc4(key)
+        return seed.to_bytes(4, "big") + bytes(self._rc4(key).encrypt(self._rng.choice((_KNOWN, _KNOWN_TOO))))
 
     def send(self, data: bytes) -> bytes:
         """See ``StreamCloak``."""
-        if self._out is None:
-            return self.opening() + self.send(data)
+        assert self._out is not None, "the opening goes first"
         return bytes(self._out.encrypt(data))
 
     def receive(self, data: bytes) -> bytes:
@@ -154,9 +157,9 @@ class ClassicStreamCloak:
             if len(self._held) < 14:
                 return b""
             key = expanded(int.from_bytes(self._held[:4], "big"))
-            if _rc4(key).decrypt(bytes(self._held[4:14])) not in (_KNOWN, _KNOWN_TOO):
+            if self._rc4(key).decrypt(bytes(self._held[4:14])) not in (_KNOWN, _KNOWN_TOO):
                 raise Malformed("a stream that does not begin as ours do")
-            self._into = _rc4(key)
+            self._into = self._rc4(key)
             data = bytes(self._held[14:])
             self._held.clear()
         return bytes(self._into.decrypt(data))
@@ -275,8 +278,9 @@ class ClassicSeal:
     overhead = 2
 
     def __init__(self, key: bytes) -> None:
-        self._key = key[:32]
         self._salt = key[32:36]
+        # Kept, and given each packet's counter block: to set a cipher up anew costs four times the packet.
+        self._cipher: CipherContext = Cipher(algorithms.AES(key[:32]), modes.CTR(bytes(16))).encryptor()
 
     def close(self, sequence: int, plain: bytes, beside: bytes) -> bytes:
         """See ``Seal``."""
@@ -292,7 +296,8 @@ class ClassicSeal:
 
     def _counted(self, sequence: int, data: bytes) -> bytes:
         block = self._salt + self._salt + (sequence & (1 << 48) - 1).to_bytes(6, "big") + bytes(2)
-        return Cipher(algorithms.AES(self._key), modes.CTR(block)).encryptor().update(data)
+        self._cipher.reset_nonce(block)
+        return self._cipher.update(data)
 
     @staticmethod
     def _sum(sequence: int, hidden: bytes, beside: bytes) -> bytes:
@@ -304,7 +309,7 @@ class ClassicPassword:
 
     def prove(self, name: str, password: str, network: bytes) -> bytes:
         """See ``Password``."""
-        return hashlib.md5(f"{name}\nskyper\n{password}".encode()).digest()
+        return hashlib.md5(typed(name) + b"\nskyper\n" + typed(password)).digest()
 
 
 def _agree(initiators: bytes, responders: bytes, transcript: bytes) -> tuple[Seal, Seal]:

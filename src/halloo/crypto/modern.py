@@ -1,6 +1,7 @@
 """The default suite: today's primitives in the places of the article's.
 
     cloak          AES-256 over the last 16 bytes of the datagram masks its head; ChaCha20 hides what is not sealed
+    stream cloak   ChaCha20, a key for each direction
     identity       Ed25519
     envelope       X25519 and ML-KEM-768 together: a secret is safe while one of the two is; X25519 for the way back
     seal           AES-256-GCM, a 64-bit sequence number in the nonce
@@ -27,8 +28,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from halloo.base.errors import Malformed, Refused
+from halloo.base.errors import Malformed, Refused, UsageError
 from halloo.crypto.suite import Covered, Layout, Mismatch, Seal, Suite
+from halloo.crypto.typed import typed
 
 __all__ = ["MODERN"]
 
@@ -37,6 +39,7 @@ _NONCE = 16  # bytes at the end of what is not sealed
 _CHECK = 4  # bytes of each of the two checks
 _APPENDED = 0x10  # the filler bit that says: a nonce was appended, the body is masked
 _SMALLEST = 3 + _NONCE
+_LONGEST_HEAD = 9  # bytes of a resend's fields: what one datagram carried, it carries again
 _X = 32  # bytes of an X25519 key
 _KEM_PUBLIC, _KEM_CIPHERTEXT, _KEM_SEED = 1184, 1088, 64
 
@@ -69,6 +72,13 @@ class ModernCloak:
     datagram is a fresh nonce or the tag of a seal, so no mask is used twice; the length is in it because a forwarded
     datagram ends as the one inside it.  Hidden bodies carry two checks: one keyed with the network's cloak key, so
     that a stranger gets no answer, and one that also covers both hosts, whose failure is answered by a NAck.
+
+    hidden    mask(id 2, kind 1, head) | stream(body, checks 4 + 4) | nonce 16
+    sealed    mask(id 2, kind 1, head) | body, which ends with its tag
+    the rest  mask(id 2, kind 1 with 0x10, head) | stream(body) | nonce 16
+
+    To the rest belong the frames that say a host in the open (Ack, NAck: not hidden, and no fields of their own)
+    and whatever is too short to be sealed.
     """
 
     overhead = 3 + 2 * _CHECK + _NONCE
@@ -80,6 +90,8 @@ class ModernCloak:
         self._check_key = DIGEST.derive(key, "halloo cloak check", b"", 32)
         # One block at a time and never chained: the mode is the block function itself.
         self._block: CipherContext = Cipher(algorithms.AES(self._mask_key), modes.ECB()).encryptor()  # noqa: S305
+        # Kept, and given each datagram's nonce: to set a cipher up anew would cost more than all the rest.
+        self._hiding: CipherContext = Cipher(algorithms.ChaCha20(self._body_key, bytes(_NONCE)), mode=None).encryptor()
 
     def cover(self, covered: Covered, source: bytes, destination: bytes, rng: Random) -> bytes:
         """See ``Cloak``."""
@@ -90,7 +102,7 @@ class ModernCloak:
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler]) + covered.head
             checks = self._checks(start, body, nonce, source + destination if layout.bound else b"")
             end = self._stream(nonce, body + checks) + nonce
-        elif len(body) < _NONCE:
+        elif not layout.head or len(body) < _NONCE:
             nonce = rng.randbytes(_NONCE)
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler | _APPENDED]) + covered.head
             end = self._stream(nonce, body) + nonce
@@ -139,9 +151,8 @@ class ModernCloak:
         return self._block.update(_xor(tail, length.to_bytes(_NONCE, "big")))
 
     def _stream(self, nonce: bytes, data: bytes) -> bytes:
-        if not data:
-            return b""
-        return Cipher(algorithms.ChaCha20(self._body_key, nonce), mode=None).encryptor().update(data)
+        self._hiding.reset_nonce(nonce)
+        return self._hiding.update(data)
 
     def _checks(self, start: bytes, body: bytes, nonce: bytes, hosts: bytes) -> bytes:
         text = b"".join((start, body, nonce))
@@ -163,6 +174,7 @@ class ModernStreamCloak:
         self._out: CipherContext | None = None
         self._into: CipherContext | None = None
         self._held = bytearray()
+        self._plain = bytearray()
         self._padding = -1
 
     def opening(self) -> bytes:
@@ -174,8 +186,7 @@ class ModernStreamCloak:
 
     def send(self, data: bytes) -> bytes:
         """See ``StreamCloak``."""
-        if self._out is None:
-            return self.opening() + self.send(data)
+        assert self._out is not None, "the opening goes first"
         return self._out.update(data)
 
     def receive(self, data: bytes) -> bytes:
@@ -188,7 +199,6 @@ class ModernStreamCloak:
             self._into = self._cipher(salt)
             data = bytes(self._held[self._SALT :])
             self._held[:] = salt
-            self._plain = bytearray()
         plain = self._into.update(data)
         if self._padding == 0:
             return plain
@@ -215,6 +225,27 @@ class ModernStreamCloak:
         return Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
 
 
+def _signing(private: bytes) -> Ed25519PrivateKey:
+    try:
+        return Ed25519PrivateKey.from_private_bytes(private)
+    except ValueError:
+        raise UsageError("the private key is damaged") from None
+
+
+def _curve(private: bytes) -> X25519PrivateKey:
+    try:
+        return X25519PrivateKey.from_private_bytes(private)
+    except ValueError:
+        raise UsageError("the private key is damaged") from None
+
+
+def _lattice(private: bytes) -> MLKEM768PrivateKey:
+    try:
+        return MLKEM768PrivateKey.from_seed_bytes(private)
+    except ValueError:
+        raise UsageError("the private key is damaged") from None
+
+
 class ModernIdentity:
     """Ed25519; keys in their raw 32 bytes."""
 
@@ -227,11 +258,11 @@ class ModernIdentity:
 
     def public(self, private: bytes) -> bytes:
         """See ``Identity``."""
-        return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+        return _signing(private).public_key().public_bytes_raw()
 
     def sign(self, private: bytes, text: bytes) -> bytes:
         """See ``Identity``."""
-        return Ed25519PrivateKey.from_private_bytes(private).sign(text)
+        return _signing(private).sign(text)
 
     def verify(self, public: bytes, signature: bytes, text: bytes) -> bool:
         """See ``Identity``."""
@@ -257,14 +288,14 @@ class ModernEnvelope:
 
     def public(self, private: bytes) -> bytes:
         """See ``Envelope``."""
-        curve = X25519PrivateKey.from_private_bytes(private[:_X]).public_key().public_bytes_raw()
-        return curve + MLKEM768PrivateKey.from_seed_bytes(private[_X:]).public_key().public_bytes_raw()
+        curve = _curve(private[:_X]).public_key().public_bytes_raw()
+        return curve + _lattice(private[_X:]).public_key().public_bytes_raw()
 
     def enclose(self, public: bytes, rng: Random) -> tuple[bytes, bytes]:
         """See ``Envelope``."""
         if len(public) != self.public_size:
             raise Refused("this is no key to put a secret under")
-        mine = X25519PrivateKey.from_private_bytes(rng.randbytes(_X))
+        mine = _curve(rng.randbytes(_X))
         try:
             curve = mine.exchange(X25519PublicKey.from_public_bytes(public[:_X]))
             lattice, ciphertext = MLKEM768PublicKey.from_public_bytes(public[_X:]).encapsulate()
@@ -278,10 +309,8 @@ class ModernEnvelope:
         if len(enclosed) != self.enclosed_size:
             raise Refused("this is no enclosed secret")
         try:
-            curve = X25519PrivateKey.from_private_bytes(private[:_X]).exchange(
-                X25519PublicKey.from_public_bytes(enclosed[:_X])
-            )
-            lattice = MLKEM768PrivateKey.from_seed_bytes(private[_X:]).decapsulate(enclosed[_X:])
+            curve = _curve(private[:_X]).exchange(X25519PublicKey.from_public_bytes(enclosed[:_X]))
+            lattice = _lattice(private[_X:]).decapsulate(enclosed[_X:])
         except ValueError:
             raise Refused("this is no enclosed secret") from None
         return self._secret(curve, lattice, enclosed, self.public(private))
@@ -301,7 +330,7 @@ class CurveEnvelope:
 
     def public(self, private: bytes) -> bytes:
         """See ``Envelope``."""
-        return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+        return _curve(private).public_key().public_bytes_raw()
 
     def enclose(self, public: bytes, rng: Random) -> tuple[bytes, bytes]:
         """See ``Envelope``."""
@@ -316,7 +345,7 @@ class CurveEnvelope:
     @staticmethod
     def _secret(private: bytes, public: bytes, context: bytes) -> bytes:
         try:
-            shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+            shared = _curve(private).exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError:
             raise Refused("this is no key to put a secret under") from None
         return DIGEST.derive(shared, "halloo curve envelope", context, 32)
@@ -348,8 +377,8 @@ class ModernPassword:
 
     def prove(self, name: str, password: str, network: bytes) -> bytes:
         """See ``Password``."""
-        salt = DIGEST(b"halloo password\n" + network + name.encode())[:16]
-        return Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=65_536).derive(password.encode())
+        salt = DIGEST(b"halloo password\n" + network + typed(name))[:16]
+        return Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=65_536).derive(typed(password))
 
 
 def _agree(initiators: bytes, responders: bytes, transcript: bytes) -> tuple[Seal, Seal]:
@@ -380,7 +409,7 @@ MODERN = Suite(
     seal_key_size=36,
     digest=DIGEST,
     password=ModernPassword(),
-    # IPv6's least packet of 1,280 less IP and UDP heads, cloak and a fragment's head.
-    fragment_size=1_280 - 48 - ModernCloak.overhead - 4,
+    # IPv6's least packet of 1,280 less IP and UDP heads, cloak and the longest head.
+    fragment_size=1_280 - 48 - ModernCloak.overhead - _LONGEST_HEAD,
     padded_sizes=(64, 128, 256, 512, 1_024),
 )

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from halloo.base.errors import Malformed, Refused
 from halloo.crypto.suite import Covered, Layout, Mismatch, Seal, Suite
+from halloo.crypto.typed import typed
 
 __all__ = ["PLAIN"]
 
@@ -184,7 +185,7 @@ class PlainPassword:
 
     def prove(self, name: str, password: str, network: bytes) -> bytes:
         """See ``Password``."""
-        return DIGEST(b"|".join([network, name.encode(), password.encode()]))
+        return DIGEST(b"|".join([network, typed(name), typed(password)]))
 
 
 def _agree(initiators: bytes, responders: bytes, transcript: bytes) -> tuple[Seal, Seal]:

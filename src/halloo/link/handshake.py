@@ -8,7 +8,7 @@
 
 E is a key to put a secret under, fresh where the suite can afford it; {s}E a secret under it; [p]s sealed with a key
 from it.  A proof is the identity key, its credential and a signature over all that was said so far (the shape of
-SIGMA-I, Krawczyk 2003, over key encapsulation).
+SIGMA-I over key encapsulation).
 """
 
 from __future__ import annotations
