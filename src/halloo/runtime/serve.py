@@ -9,7 +9,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from halloo.base.address import Address
-from halloo.base.errors import HallooError, Unusable
+from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.base.machine import Event
 from halloo.link.endpoint import Endpoint
 from halloo.link.handshake import Persona
@@ -87,7 +87,7 @@ async def start_login_server(
     suite = descriptor.ways.suite
     try:
         fits = suite.network_identity.public(secrets.login) == descriptor.login_key
-    except ValueError:
+    except UsageError:
         fits = False
     if not fits:
         raise Unusable(f"the keys in {folder.path / 'secret'} are damaged, or not those of this network")
