@@ -196,7 +196,13 @@ def _private(private: bytes) -> rsa.RSAPrivateKey:
 
 @lru_cache(maxsize=1024)
 def _public(modulus: bytes) -> rsa.RSAPublicKey:
-    """A public key from its modulus.  Raises ValueError for what can be none."""
+    """A public key from its modulus.  Raises ValueError for what can be none.
+
+    The first bit must be set, as it is in every key of that many bits: zeros in front would make the key weaker than
+    it looks, and what is put under it shorter than announced.
+    """
+    if modulus[0] < 0x80:
+        raise ValueError("a modulus shorter than its kind of key has")
     return rsa.RSAPublicNumbers(_EXPONENT, int.from_bytes(modulus, "big")).public_key()
 
 

@@ -225,6 +225,21 @@ class ModernStreamCloak:
         return Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
 
 
+_FIELD = 2**255 - 19  # the field of Curve25519 and of its Edwards form
+_TWIST = -121_665 * pow(121_666, -1, _FIELD) % _FIELD  # d of the Edwards form (RFC 8032, 5.1)
+
+
+def _of_low_order(public: bytes) -> bool:
+    """Whether an Ed25519 key is one of the eight points for which anybody can sign.
+
+    Of order 1 and 2: y = 1, -1; of order 4: y = 0; of order 8: twice the point has y = 0, which on the curve
+    comes to d y^4 + 2 y^2 = 1.
+    """
+    y = int.from_bytes(public, "little") & (1 << 255) - 1
+    square = y * y % _FIELD
+    return y % _FIELD * (square - 1) * (_TWIST * square * square + 2 * square - 1) % _FIELD == 0
+
+
 def _signing(private: bytes) -> Ed25519PrivateKey:
     try:
         return Ed25519PrivateKey.from_private_bytes(private)
@@ -266,6 +281,8 @@ class ModernIdentity:
 
     def verify(self, public: bytes, signature: bytes, text: bytes) -> bool:
         """See ``Identity``."""
+        if _of_low_order(public):
+            return False
         try:
             Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
         except (InvalidSignature, ValueError):
