@@ -13,11 +13,13 @@ SIGMA-I over key encapsulation).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
 from halloo.base.errors import Refused
 from halloo.crypto.suite import Suite
+from halloo.link.keys import LinkKeys
 from halloo.link.session import Session
 from halloo.messages.credential import Notary, Party
 from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
@@ -38,6 +40,8 @@ class Persona:
     private: bytes
     credential: bytes
     rng: Random
+    confide: Callable[[LinkKeys], None] | None = None
+    """Who is told the keys of every link, so that a capture can be read; nobody, unless somebody asked for it."""
 
     @property
     def public(self) -> bytes:
@@ -91,6 +95,8 @@ class Initiator:
         transcript = _after_finish(suite, transcript, heard.proof, bare)
         finish = replace(bare, proof=persona.seal_proof(_INITIATOR, mine, transcript))
         ours, theirs = suite.agree(mine, secret, transcript)
+        if persona.confide is not None:
+            persona.confide(LinkKeys(suite.number, self.hello.link, heard.link, mine, secret, transcript))
         return finish, Session(ours, theirs), party
 
 
@@ -121,6 +127,9 @@ class Responder:
         transcript = _after_finish(suite, self._transcript, self.answer.proof, bare)
         party = persona.open_proof(_INITIATOR, theirs, transcript, heard.proof, wall)
         initiator, responder = suite.agree(theirs, self._secret, transcript)
+        if persona.confide is not None:
+            to, link = self.answer.to, self.answer.link
+            persona.confide(LinkKeys(suite.number, to, link, theirs, self._secret, transcript))
         return Session(responder, initiator), party
 
 
