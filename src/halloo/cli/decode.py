@@ -110,8 +110,8 @@ def _capture(context: Context, file: BinaryIO, frames: Frames, *, as_json: bool)
         "remarks": tally.remarks,
         "fault": fault,
     }
-    said = [f"{tally.packets} packets: {tally.explained} explained, {tally.foreign} foreign, {tally.faults} with faults"]
-    context.result(summary, "\n".join([*said, *tally.remarks]), as_json=as_json)
+    counted = f"{tally.explained} explained, {tally.foreign} foreign, {tally.faults} with faults"
+    context.result(summary, "\n".join([f"{tally.packets} packets: {counted}", *tally.remarks]), as_json=as_json)
     if fault:
         _failed(fault)
 

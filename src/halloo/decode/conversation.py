@@ -119,7 +119,8 @@ class Conversation:
             return None
         try:
             if segment.sequence is None:
-                part = self._frames.datagram(segment.data, segment.source, segment.destination, packet.time)
+                ends = segment.source, segment.destination
+                part = self._frames.datagram(segment.data, *ends, packet.time, certain=True)
             else:
                 part = self._stream(segment, packet.time)
         except NotOurs:

@@ -42,14 +42,36 @@ class Frames:
         self._partial: OrderedDict[str, Reassembly] = OrderedDict()
         self._public: OrderedDict[bytes, bytes] = OrderedDict()
         """Hosts as others see them, by the host that the capture has: what NAcks told."""
+        self._pairs: OrderedDict[tuple[Address, Address], None] = OrderedDict()
+        """Who spoke to whom in frames that can be checked, both ways round."""
 
-    def datagram(self, data: bytes, source: Address, destination: Address, now: float) -> Part:
+    def datagram(
+        self, data: bytes, source: Address, destination: Address, now: float, *, certain: bool = False
+    ) -> Part:
         """One datagram.
+
+        Some kinds of frames have nothing in them that can be checked.  Where ``certain``, they count as ours only
+        between two who spoke in others before, or when a key opens them: any bytes could be such a frame.
 
         Raises:
             NotOurs: the cloak does not come off.
         """
         covered, hosts = self._uncover(data, source.host, destination.host)
+        opened = self._keys.opened
+        part = self._explained(data, covered, hosts, source, destination, now)
+        if LAYOUTS[covered.kind].hidden or self._keys.opened > opened:
+            for pair in ((source, destination), (destination, source)):
+                self._pairs[pair] = None
+                self._pairs.move_to_end(pair)
+            while len(self._pairs) > 2 * MAX_HOSTS:
+                self._pairs.popitem(last=False)
+        elif certain and (source, destination) not in self._pairs:
+            raise NotOurs("nothing in it can be checked, and its sender is not known")
+        return part
+
+    def _explained(
+        self, data: bytes, covered: Covered, hosts: str, source: Address, destination: Address, now: float
+    ) -> Part:
         if covered.kind == FrameKind.NACK and len(covered.body) in (8, 20):
             self._learn(destination.host, decode_nack(covered.body)[0])
         return self._frame(data, covered, hosts, str(source), now)

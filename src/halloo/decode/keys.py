@@ -70,6 +70,8 @@ class Keys:
         self.letter = letter
         self.links: dict[tuple[int, int], LinkKeys] = {}
         """By the numbers of both sides."""
+        self.opened = 0
+        """Packets that were opened so far."""
         self._by_number: dict[int, list[Direction]] = {}
         for keys in links:
             self._add(keys)
@@ -98,6 +100,7 @@ class Keys:
             if direction.keys.suite == suite.number:
                 found = direction.open(kind, link, frame, sealed)
                 if found is not None:
+                    self.opened += 1
                     return Opened(direction, *found)
         return None
 
