@@ -43,7 +43,7 @@ def read_commands(payload: bytes) -> list[Message]:
 
 def explain_commands(cursor: Cursor, language: Mapping[tuple[int, Form], Declaration], first: int = 0) -> None:
     """Note the commands from where the cursor stands to its end, numbered from ``first`` (0: not numbered)."""
-    count = 0
+    count, begin = 0, cursor.position
     try:
         while cursor.left:
             start = cursor.position
@@ -54,7 +54,7 @@ def explain_commands(cursor: Cursor, language: Mapping[tuple[int, Form], Declara
             _command(cursor, language, start, length, first + count if first else 0)
             count += 1
     except Malformed as fault:
-        cursor.stop(fault)
+        cursor.stop(fault, begin)
 
 
 def _command(

@@ -70,11 +70,11 @@ class Cursor(Reader):
         """Let the bytes end where they did before ``limit``."""
         self._end = end
 
-    def stop(self, fault: PeerError) -> None:
-        """From here on it makes no sense."""
-        start = self.position
+    def stop(self, fault: PeerError, start: int = 0) -> None:
+        """After what was noted last it makes no sense; ``start``: where that is when nothing was noted."""
+        last = next((part for part in reversed(self.parts) if not part.fresh), None)
         self.position = self._end
-        self.note("not understood", start).fault = str(fault)
+        self.note("not understood", last.at + len(last.data) if last else start).fault = str(fault)
 
 
 def words(part: Part, depth: int = 0) -> Iterator[str]:
