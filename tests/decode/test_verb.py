@@ -116,7 +116,7 @@ def test_a_capture_with_its_keys(files: dict[str, str]) -> None:
 
 def test_a_capture_for_people(files: dict[str, str], heard: Overheard) -> None:
     told = run(files["call.pcap"], "--network", heard.town.descriptor.to_link(), "--keys", files["keys"])
-    assert "udp 10.2.0.1:40001 -> 10.1.0." in told.stdout
+    assert "udp 10.2.0.2:40001 -> 10.1.0." in told.stdout
     assert "name: id 0x00, text 'alice'" in told.stdout
 
 

@@ -17,6 +17,7 @@ from halloo.messages.call import Why
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Presence, SignedClaims
 from halloo.messages.login import Purpose, Verdict
+from halloo.wire.buffer import Reader
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, decode_commands, decode_shape, rules_of
 from halloo.wire.objects import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, Value, decode_objects
 
@@ -132,10 +133,11 @@ def _packed(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], start: 
     """A list whose objects have no places of their own."""
     rest = cursor.whole[start : start + cursor.left]
     try:
-        objects = decode_objects(cursor, depth)
+        reader = Reader(rest)
+        objects = decode_objects(reader, depth)
+        cursor.take(reader.position)
     except Malformed:
         if rest != _HISTORIC_EMPTY:
-            cursor.position = start
             raise
         cursor.position = start + len(rest)
         cursor.note("list", start, _HISTORIC)
