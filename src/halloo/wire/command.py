@@ -31,6 +31,7 @@ from halloo.wire.objects import Kind, Object, ObjectList, decode_objects, encode
 __all__ = [
     "Catalogue",
     "Declaration",
+    "FieldRule",
     "Form",
     "Shape",
     "address",
@@ -47,6 +48,7 @@ __all__ = [
     "number",
     "numbers",
     "request_id",
+    "rules_of",
     "shape",
     "split_commands",
     "text",
@@ -199,6 +201,11 @@ def command(key: int, form: Form) -> Callable[[type[T]], type[T]]:
 def declaration_of(kind: type[Message]) -> Declaration:
     """What was declared of a message class."""
     return _DECLARED[kind]
+
+
+def rules_of(kind: type[Any]) -> Mapping[str, FieldRule]:
+    """How the fields of a message or shape are written, by name."""
+    return _RULES[kind]
 
 
 class Catalogue(dict[tuple[int, Form], Declaration]):
