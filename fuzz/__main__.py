@@ -116,7 +116,9 @@ def main() -> int:
     leaks = [figures["harness"] for figures in done if figures.get("leaks")]
     total = sum(figures["executions"] for figures in done)
     if chosen.json:
-        print(json.dumps({"executions": total, "lines": len(reached), "crashes": crashes, "leaks": leaks, "each": done}))
+        print(
+            json.dumps({"executions": total, "lines": len(reached), "crashes": crashes, "leaks": leaks, "each": done})
+        )
     else:
         print(
             f"in all: {total:,} executions from seed {chosen.seed} by {len(names)} harnesses, "
