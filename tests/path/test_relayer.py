@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from halloo.base.address import Peer
 from halloo.base.effects import Forward, Send
 from halloo.messages.path import RelayClose, RelayGranted, RelayOffer, RelayRefused, RelayRequest
@@ -87,12 +85,13 @@ def test_the_owners_cap_is_kept() -> None:
     assert relayer.refused == 10_000 - passed
 
 
-@pytest.mark.parametrize("used_at", [40.47480806115547, 510.3979585700242, 0.1 + 0.2])
-def test_a_relay_that_is_woken_when_it_asked_has_done_its_work(used_at: float) -> None:
-    relayer = Relayer(random.Random(1))
-    token, _ = opened(relayer)
-    relayer.carried(token, b"hello", ALICE, used_at)
-    for _ in range(3):
-        relayer.wake(relayer.wake_at)
-    assert relayer.channels == 0
-    assert relayer.wake_at == float("inf")
+def test_a_relay_that_is_woken_when_it_asked_has_done_its_work() -> None:
+    rng = random.Random(1)
+    for _ in range(200):
+        relayer, used_at = Relayer(rng), 1_000 * rng.random()
+        token, _ = opened(relayer)
+        relayer.carried(token, b"hello", ALICE, used_at)
+        for _ in range(3):
+            relayer.wake(relayer.wake_at)
+        assert relayer.channels == 0, used_at
+        assert relayer.wake_at == float("inf")
