@@ -48,6 +48,7 @@ PING_EVERY = 30.0  # seconds between signs of life to other supernodes: a link t
 MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
 RELAY_SEARCH = 2.0  # seconds that another supernode has for an answer
 ASKED = 2  # others of the slot asked when a name is not here
+MAX_ASKED = 1_024  # searches passed on at once; who comes beyond them hears at once that not all were heard
 RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
 REPLICATED_AT_ONCE = 8  # records in one message
 
@@ -158,7 +159,7 @@ class Supernode:
         if failed is not None and failed not in self._addresses.values():
             self.cache.failed(failed)
         for node in [node for node, link in self._mesh.items() if link == peer]:
-            del self._mesh[node]
+            del self._mesh[node], self._addresses[node]
             self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
         client = self.clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
@@ -276,6 +277,8 @@ class Supernode:
         entry = self.directory.find(message.name, now + self.wall)
         if entry is not None:
             return [Send(sender, Found(records=(entry.record,), complete=True, request=message.request))]
+        if message.ask_others and len(self._asked) >= MAX_ASKED:
+            return [Send(sender, Found(complete=False, request=message.request))]
         others = self._others_of(message.name)[:ASKED] if message.ask_others else []
         if not others:
             return [Send(sender, Found(complete=True, request=message.request))]
