@@ -68,6 +68,7 @@ class Keys:
 
     def __init__(self, links: Iterable[LinkKeys] = (), letter: bytes = b"") -> None:
         self.letter = letter
+        self._known: set[LinkKeys] = set()
         self.links: dict[tuple[int, int], LinkKeys] = {}
         """By the numbers of both sides."""
         self.opened = 0
@@ -106,9 +107,10 @@ class Keys:
 
     def _add(self, keys: LinkKeys) -> None:
         suite = SUITES.get(keys.suite)
-        if suite is None or (keys.initiator, keys.responder) in self.links:  # both sides may write the same file
+        if suite is None or keys in self._known:  # both sides may write the same file
             return
-        self.links[keys.initiator, keys.responder] = keys
+        self._known.add(keys)
+        self.links.setdefault((keys.initiator, keys.responder), keys)  # those that follow are renewed ones
         initiator, responder = suite.agree(keys.initiators, keys.responders, keys.transcript)
         self._by_number.setdefault(keys.responder, []).append(Direction(keys, True, initiator))
         self._by_number.setdefault(keys.initiator, []).append(Direction(keys, False, responder))
