@@ -149,7 +149,7 @@ class Endpoint:
         link = self._peers.get(peer)
         if link is not None:
             if link.session is not None:
-                link.reliable.say(encode_command(Goodbye(reason=reason[:120])))
+                link.reliable.say(encode_command(Goodbye(reason=reason[:120]), compressed=True))
                 self._flush(link, now, out)
             self._forget(link, out)
             out.append(Down(peer, reason))
@@ -168,13 +168,13 @@ class Endpoint:
             link = self._peers.get(to)
             if link is None:
                 return []
-            if not link.reliable.say(encode_command(message)):
+            if not link.reliable.say(encode_command(message, compressed=True)):
                 out: list[Output] = []
                 self._drop(link, "too much waits unheard", out)
                 return out
             self._dirty[link.number] = link
             return []
-        return self._payload(to, self._next_frame(), encode_command(message))
+        return self._payload(to, self._next_frame(), encode_command(message, compressed=True))
 
     def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
         """Send one packet of sound; without a link it goes nowhere."""
@@ -380,7 +380,7 @@ class Endpoint:
 
     def _greet(self, link: OneLink, out: list[Output]) -> None:
         for message in link.greeting:
-            out += self._payload(link.route, self._next_frame(), encode_command(message))
+            out += self._payload(link.route, self._next_frame(), encode_command(message, compressed=True))
 
     # --- the way out ------------------------------------------------------------------------------------------
 
