@@ -19,14 +19,13 @@ from halloo.messages.credential import Claims, Listing, Presence, SignedClaims
 from halloo.messages.login import Purpose, Verdict
 from halloo.wire.buffer import Reader
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, decode_commands, decode_shape, rules_of
-from halloo.wire.objects import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, Value, decode_objects
+from halloo.wire.objects import decode_objects
+from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, ObjectList, Value
 
 __all__ = ["LANGUAGE", "explain_commands", "explain_shape", "read_commands"]
 
 LANGUAGE: Mapping[tuple[int, Form], Declaration] = {**OPEN, **SEALED}
-COMPRESSED = 0x42
-_HISTORIC_EMPTY = bytes.fromhex("4215")  # as in the published dumps
-_HISTORIC = "the empty compressed list of the historic client"
+SHORT = 16  # bytes of a blob that are shown with its meaning
 _FORMS: dict[int, str] = {Form.NOTICE: "one-way", Form.REQUEST: "request", Form.REPLY: "reply"}
 _ENUMS: dict[str, type[IntEnum]] = {"why": Why, "verdict": Verdict, "purpose": Purpose, "state": Presence}
 _TIMES = ("expires", "issued", "wall")
@@ -81,11 +80,10 @@ def _command(
                 at = cursor.position
                 cursor.note("request", at, f"{cursor.number(2):#06x}")
             known = declared or elsewhere
-            explain_list(cursor, known.rules if known else {}, 0)
+            explain_list(cursor, known.rules if known else {}, key)
             if cursor.left:
                 raise Malformed(f"{name} is followed by {cursor.left} bytes that belong to nothing")
-            if here[-1].meaning != _HISTORIC:
-                decode_commands(cursor.whole[start : cursor.position], language)  # bounds, and what must be there
+            decode_commands(cursor.whole[start : cursor.position], language)  # bounds, and what must be there
         except Malformed as fault:
             if declared is not None:
                 cursor.stop(fault)
@@ -104,19 +102,23 @@ def explain_shape(kind: type[Shape], data: bytes) -> Part:
     """A shape on its own."""
     cursor = Cursor(data)
     try:
-        explain_list(cursor, rules_of(kind), 0)
+        explain_list(cursor, rules_of(kind))
         decode_shape(kind, data)
     except PeerError as fault:
         cursor.stop(fault)
     return Part(kind.__name__, 0, data, "", cursor.parts, fresh=True)
 
 
-def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], depth: int) -> None:
-    """Note one object list.  Raises Malformed where it cannot be read on; what was read is noted before."""
+def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int = 0, depth: int = 0) -> None:
+    """Note one object list of command number ``subject`` (0: of none).
+
+    Raises:
+        Malformed: it cannot be read on; what was read is noted before.
+    """
     by_key = {rule.key: (name, rule) for name, rule in rules.items()}
     start = cursor.position
     if cursor.whole[start : start + 1] != bytes([RAW]):
-        _packed(cursor, by_key, start, depth)
+        _packed(cursor, by_key, subject, depth)
         return
     if depth >= MAX_DEPTH:
         raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
@@ -129,24 +131,28 @@ def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], depth: int) -> 
         _object(cursor, by_key, depth)
 
 
-def _packed(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], start: int, depth: int) -> None:
-    """A list whose objects have no places of their own."""
-    rest = cursor.whole[start : start + cursor.left]
-    try:
-        reader = Reader(rest)
-        objects = decode_objects(reader, depth)
-        cursor.take(reader.position)
-    except Malformed:
-        if rest != _HISTORIC_EMPTY:
-            raise
-        cursor.position = start + len(rest)
-        cursor.note("list", start, _HISTORIC)
-        return
-    parts = []
+def _packed(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], subject: int, depth: int) -> None:
+    """A compressed list: its objects have no bytes of their own."""
+    start = cursor.position
+    reader = Reader(cursor.whole[start : start + cursor.left])
+    objects = decode_objects(reader, subject, depth)
+    cursor.take(reader.position)
+    words = f"compressed, {len(objects)} objects" if objects else "compressed, empty"
+    cursor.note("list", start, words, _unpacked(objects, by_key))
+
+
+def _unpacked(objects: ObjectList, by_key: Mapping[int, tuple[str, FieldRule]]) -> list[Part]:
+    out = []
     for kind, key, value in objects:
         name, rule = by_key.get(key, (f"object {key:#04x}", None))
-        parts.append(Part(name, 0, b"", f"id {key:#04x}, {_said(kind, name, value, rule)}"))
-    cursor.note("list", start, f"compressed, {len(objects)} objects", parts)
+        inside: list[Part] = []
+        if isinstance(value, list):
+            rules = rules_of(rule.inner) if rule and rule.inner else {}
+            inside = _unpacked(value, {each.key: (inner, each) for inner, each in rules.items()})
+        elif isinstance(value, bytes) and name in _INSIDE and value:
+            inside = [explain_shape(_INSIDE[name], value)]
+        out.append(Part(name, 0, b"", f"id {key:#04x}, {_said(kind, name, value, rule)}", inside))
+    return out
 
 
 def _object(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], depth: int) -> None:
@@ -181,7 +187,7 @@ def _object(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], depth: 
         case Kind.OBJECTS:
             outer, cursor.parts = cursor.parts, inside
             try:
-                explain_list(cursor, rules_of(rule.inner) if rule and rule.inner else {}, depth + 1)
+                explain_list(cursor, rules_of(rule.inner) if rule and rule.inner else {}, 0, depth + 1)
             finally:
                 cursor.parts = outer
             value = []
@@ -201,7 +207,7 @@ def _said(kind: Kind, name: str, value: Any, rule: FieldRule | None) -> str:
         case Kind.TEXT:
             return f"text {value!r}"
         case Kind.BLOB:
-            return f"blob of {len(value)} bytes"
+            return f"blob of {len(value)} bytes" + (f" {value.hex()}" if 0 < len(value) <= SHORT else "")
         case Kind.NUMBERS:
             return f"{len(value)} numbers {list(value)}"
     return "list"
