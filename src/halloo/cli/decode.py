@@ -146,7 +146,7 @@ def _keys(paths: tuple[Path, ...]) -> Keys:
             raise UsageError(f"{path} is longer than any key log")
         else:
             try:
-                links += Keys.read(content.decode("ascii")).links.values()
+                links += [keys for known in Keys.read(content.decode("ascii")).links.values() for keys in known]
             except UnicodeDecodeError:
                 raise UsageError(f"{path} is no key log") from None
             except HallooError as fault:
