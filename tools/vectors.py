@@ -1,7 +1,7 @@
 """Makes the test vectors under tests/vectors: ``python tools/vectors.py [--check | --record]``.
 
-    messages.json    every message and shape, least and full: a readable value and its bytes; what is said in the open
-                     also as datagrams of both suites
+    messages.json    every message and shape, least and full: a readable value and its bytes, raw and as they are sent
+                     (the shorter of raw and compressed); what is said in the open also as datagrams of both suites
     handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
 
 The first follows from the declarations and fixed seeds and is made anew at every run; ``--check`` only compares.  In
@@ -209,9 +209,11 @@ def _message(kind: type[Any], full: bool) -> Json:
         "sealed": key in SEALED,
         "value": readable(value),
         "raw": encode_command(value).hex(),
+        "sent": encode_command(value, compressed=True).hex(),
     }
     if key in OPEN:
-        out["datagrams"] = {suite.name: _datagrams(suite, kind.__name__, encode_command(value)) for suite in SUITES}
+        payload = encode_command(value, compressed=True)
+        out["datagrams"] = {suite.name: _datagrams(suite, kind.__name__, payload) for suite in SUITES}
     return out
 
 

@@ -14,11 +14,11 @@ from halloo.base.address import Address
 from halloo.base.errors import Malformed, UsageError
 from halloo.crypto.suites import SUITES
 from halloo.decode.capture import CutShort, is_capture, read_capture
-from halloo.decode.conversation import Tally, explain_capture
 from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
 from halloo.decode.packets import LINKS, carried
 from halloo.decode.single import FORMS, explain
+from halloo.decode.traffic import Tally, explain_capture
 from halloo.decode.tree import table, words
 from halloo.link.keys import LinkKeys
 

@@ -53,7 +53,7 @@ def test_digits_as_people_paste_them(digits: str) -> None:
     told = run(digits)
     assert code(told) == 0
     assert "Probe: request" in told.stdout
-    assert "empty compressed list" in told.stdout
+    assert "compressed, empty" in told.stdout
 
 
 def test_one_object_for_programs() -> None:

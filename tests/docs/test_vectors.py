@@ -55,11 +55,14 @@ def test_they_are_what_the_declarations_say() -> None:
 def test_a_message_is_written_and_read(vector: dict[str, Any]) -> None:
     kind = LANGUAGE[vector["number"], vectors.Form[vector["form"].upper()]].kind
     value, raw = vectors.unreadable(kind, vector["value"]), bytes.fromhex(vector["raw"])
+    sent = bytes.fromhex(vector["sent"])
     assert encode_command(value) == raw
-    assert decode_commands(raw, LANGUAGE) == [value]
-    part = explain(raw, Frames(REAL[0], b"", Keys()), vectors.HERE, vectors.THERE, "commands")
-    assert not part.faults
-    assert part.parts[0].name == vector["name"]
+    assert encode_command(value, compressed=True) == sent
+    for form in (raw, sent):
+        assert decode_commands(form, LANGUAGE) == [value]
+        part = explain(form, Frames(REAL[0], b"", Keys()), vectors.HERE, vectors.THERE, "commands")
+        assert not part.faults
+        assert part.parts[0].name == vector["name"]
 
 
 @pytest.mark.parametrize("vector", TABLE["shapes"], ids=label)
@@ -79,7 +82,7 @@ def test_a_datagram_is_uncovered(suite: Suite, vector: dict[str, Any]) -> None:
     pieces = [ear.receive(bytes.fromhex(each), Wire(here), 0.0)[0] for each in vector["datagrams"][suite.name]]
     assert pieces[:-1] == [None] * (len(pieces) - 1)
     assert pieces[-1] is not None
-    assert pieces[-1].body.hex() == vector["raw"]
+    assert pieces[-1].body.hex() == vector["sent"]
 
 
 @pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
@@ -104,11 +107,12 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
     bare = type(finish)(to=finish.to, enclosed=finish.enclosed)
     end = after_finish(suite, middle, answer.proof, bare)
     assert end.hex() == kept["transcript"]
-    for side, mark, transcript, sealed in (
-        ("responder", RESPONDER, middle, answer.proof),
-        ("initiator", INITIATOR, end, finish.proof),
+    both = secret["initiator"] + secret["responder"]
+    for side, mark, under, transcript, sealed in (
+        ("responder", RESPONDER, secret["responder"], middle, answer.proof),
+        ("initiator", INITIATOR, both, end, finish.proof),
     ):
-        plain = proof_seal(suite, mark, secret[side], transcript).open(0, sealed, transcript)
+        plain = proof_seal(suite, mark, under, transcript).open(0, sealed, transcript)
         proof = decode_shape(Proof, plain)
         assert proof.key == suite.identity.public(bytes.fromhex(kept[side]["identity_private"]))
         assert suite.identity.verify(proof.key, proof.signature, mark + transcript)

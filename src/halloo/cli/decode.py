@@ -13,10 +13,10 @@ from halloo.cli.network import read_descriptor
 from halloo.cli.speak import Context, Exit
 from halloo.crypto.suites import suite_named
 from halloo.decode.capture import is_capture, read_capture
-from halloo.decode.conversation import Explained, Tally, explain_capture
 from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
 from halloo.decode.single import FORMS, explain
+from halloo.decode.traffic import Explained, Tally, explain_capture
 from halloo.decode.tree import table, words
 from halloo.link.keys import LinkKeys
 
@@ -146,7 +146,7 @@ def _keys(paths: tuple[Path, ...]) -> Keys:
             raise UsageError(f"{path} is longer than any key log")
         else:
             try:
-                links += Keys.read(content.decode("ascii")).links.values()
+                links += [keys for known in Keys.read(content.decode("ascii")).links.values() for keys in known]
             except UnicodeDecodeError:
                 raise UsageError(f"{path} is no key log") from None
             except HallooError as fault:

@@ -19,12 +19,13 @@ from halloo.messages.credential import Claims, Listing, Presence, SignedClaims
 from halloo.messages.login import Purpose, Verdict
 from halloo.wire.buffer import Reader
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, decode_commands, decode_shape, rules_of
-from halloo.wire.objects import Kind, Value, decode_objects, encode_objects
-from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW
+from halloo.wire.objects import decode_objects
+from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, ObjectList, Value
 
 __all__ = ["LANGUAGE", "explain_commands", "explain_shape", "read_commands"]
 
 LANGUAGE: Mapping[tuple[int, Form], Declaration] = {**OPEN, **SEALED}
+SHORT = 16  # bytes of a blob that are shown with its meaning
 _FORMS: dict[int, str] = {Form.NOTICE: "one-way", Form.REQUEST: "request", Form.REPLY: "reply"}
 _ENUMS: dict[str, type[IntEnum]] = {"why": Why, "verdict": Verdict, "purpose": Purpose, "state": Presence}
 _TIMES = ("expires", "issued", "wall")
@@ -79,7 +80,7 @@ def _command(
                 at = cursor.position
                 cursor.note("request", at, f"{cursor.number(2):#06x}")
             known = declared or elsewhere
-            explain_list(cursor, known.rules if known else {}, key, 0)
+            explain_list(cursor, known.rules if known else {}, key)
             if cursor.left:
                 raise Malformed(f"{name} is followed by {cursor.left} bytes that belong to nothing")
             decode_commands(cursor.whole[start : cursor.position], language)  # bounds, and what must be there
@@ -101,19 +102,23 @@ def explain_shape(kind: type[Shape], data: bytes) -> Part:
     """A shape on its own."""
     cursor = Cursor(data)
     try:
-        explain_list(cursor, rules_of(kind), 0, 0)
+        explain_list(cursor, rules_of(kind))
         decode_shape(kind, data)
     except PeerError as fault:
         cursor.stop(fault)
     return Part(kind.__name__, 0, data, "", cursor.parts, fresh=True)
 
 
-def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, depth: int) -> None:
-    """Note one object list of command number ``subject``.  Raises Malformed where it cannot be read on; what was read is noted before."""
+def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int = 0, depth: int = 0) -> None:
+    """Note one object list of command number ``subject`` (0: of none).
+
+    Raises:
+        Malformed: it cannot be read on; what was read is noted before.
+    """
     by_key = {rule.key: (name, rule) for name, rule in rules.items()}
     start = cursor.position
     if cursor.whole[start : start + 1] != bytes([RAW]):
-        _packed(cursor, rules, subject, depth)
+        _packed(cursor, by_key, subject, depth)
         return
     if depth >= MAX_DEPTH:
         raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
@@ -126,17 +131,28 @@ def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, d
         _object(cursor, by_key, depth)
 
 
-def _packed(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, depth: int) -> None:
-    """A compressed list: its objects have no places of their own, so its raw form is explained."""
+def _packed(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], subject: int, depth: int) -> None:
+    """A compressed list: its objects have no bytes of their own."""
     start = cursor.position
     reader = Reader(cursor.whole[start : start + cursor.left])
     objects = decode_objects(reader, subject, depth)
     cursor.take(reader.position)
-    raw = encode_objects(objects)
-    inner = Cursor(raw)
-    explain_list(inner, rules, subject, depth)
-    parts = [Part("raw form", 0, raw, "", inner.parts, fresh=True)] if objects else []
-    cursor.note("list", start, f"compressed, {len(objects)} objects, {len(raw)} bytes when raw", parts)
+    words = f"compressed, {len(objects)} objects" if objects else "compressed, empty"
+    cursor.note("list", start, words, _unpacked(objects, by_key))
+
+
+def _unpacked(objects: ObjectList, by_key: Mapping[int, tuple[str, FieldRule]]) -> list[Part]:
+    out = []
+    for kind, key, value in objects:
+        name, rule = by_key.get(key, (f"object {key:#04x}", None))
+        inside: list[Part] = []
+        if isinstance(value, list):
+            rules = rules_of(rule.inner) if rule and rule.inner else {}
+            inside = _unpacked(value, {each.key: (inner, each) for inner, each in rules.items()})
+        elif isinstance(value, bytes) and name in _INSIDE and value:
+            inside = [explain_shape(_INSIDE[name], value)]
+        out.append(Part(name, 0, b"", f"id {key:#04x}, {_said(kind, name, value, rule)}", inside))
+    return out
 
 
 def _object(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], depth: int) -> None:
@@ -191,7 +207,7 @@ def _said(kind: Kind, name: str, value: Any, rule: FieldRule | None) -> str:
         case Kind.TEXT:
             return f"text {value!r}"
         case Kind.BLOB:
-            return f"blob of {len(value)} bytes"
+            return f"blob of {len(value)} bytes" + (f" {value.hex()}" if 0 < len(value) <= SHORT else "")
         case Kind.NUMBERS:
             return f"{len(value)} numbers {list(value)}"
     return "list"

@@ -57,27 +57,28 @@ class Talks:
             return []
         transcript = after_answer(self._suite, hello, answer)
         _keep(self._answers, answer.link, (answer, transcript))
-        keys = self._keys.links.get((answer.to, answer.link))
-        if keys is None:
-            return []
-        return self._proof("the responder", RESPONDER, keys.responders, transcript, answer.proof)
+        keys = self._keys.links.get((answer.to, answer.link), [])
+        return self._proof("the responder", RESPONDER, [each.responders for each in keys], transcript, answer.proof)
 
     def _finish(self, finish: Finish) -> list[Part]:
         answer, transcript = self._answers.get(finish.to, (None, b""))
-        keys = self._keys.links.get((answer.to, answer.link)) if answer else None
-        if answer is None or keys is None:
+        if answer is None:
             return []
+        keys = self._keys.links.get((answer.to, answer.link), [])
         transcript = after_finish(self._suite, transcript, answer.proof, replace(finish, proof=b""))
-        return self._proof("the initiator", INITIATOR, keys.initiators + keys.responders, transcript, finish.proof)
+        secrets = [each.initiators + each.responders for each in keys]
+        return self._proof("the initiator", INITIATOR, secrets, transcript, finish.proof)
 
-    def _proof(self, who: str, label: bytes, secret: bytes, transcript: bytes, sealed: bytes) -> list[Part]:
-        try:
-            plain = proof_seal(self._suite, label, secret, transcript).open(0, sealed, transcript)
-        except HallooError:
-            return [Part(f"the proof of {who}", 0, b"", "the key that was given does not open it")]
-        part = explain_shape(Proof, plain)
-        part.name, part.meaning = f"the proof of {who}, opened", "shape Proof"
-        return [part]
+    def _proof(self, who: str, label: bytes, secrets: list[bytes], transcript: bytes, sealed: bytes) -> list[Part]:
+        for secret in secrets:
+            try:
+                plain = proof_seal(self._suite, label, secret, transcript).open(0, sealed, transcript)
+            except HallooError:
+                continue
+            part = explain_shape(Proof, plain)
+            part.name, part.meaning = f"the proof of {who}, opened", "shape Proof"
+            return [part]
+        return [Part(f"the proof of {who}", 0, b"", "the keys that were given do not open it")] if secrets else []
 
     def _letter(self, letter: Letter) -> list[Part]:
         if not self._keys.letter:

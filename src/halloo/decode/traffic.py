@@ -95,7 +95,7 @@ class _Side:
                 return bytes(out)
 
 
-class Conversation:
+class Traffic:
     """Explains packets one by one."""
 
     def __init__(self, frames: Frames, tally: Tally) -> None:
@@ -161,10 +161,10 @@ def explain_capture(packets: Iterable[Captured], frames: Frames, tally: Tally) -
 
     A capture that is cut or damaged ends there, with a remark; what came before is explained.
     """
-    conversation = Conversation(frames, tally)
+    traffic = Traffic(frames, tally)
     try:
         for packet in packets:
-            found = conversation.explain(packet)
+            found = traffic.explain(packet)
             if found is not None:
                 yield found
     except CutShort as fault:

@@ -10,9 +10,9 @@ from captures import ip_packets, pcap, pcapng
 from overheard import Overheard, overhear
 
 from halloo.decode.capture import read_capture
-from halloo.decode.conversation import Explained, Tally, explain_capture
 from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
+from halloo.decode.traffic import Explained, Tally, explain_capture
 from halloo.path.reach import Policy
 
 PROFILES = ("modern", "classic", "plain")
