@@ -422,6 +422,7 @@ MODERN = Suite(
     answer_envelope=CurveEnvelope(),
     network_envelope=ModernEnvelope(),
     agree=_agree,
+    renews=True,
     seal=ModernSeal,
     seal_key_size=36,
     digest=DIGEST,
