@@ -32,7 +32,7 @@ from halloo.base.machine import Message
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import suite_named
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.messages import call, overlay, path
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary

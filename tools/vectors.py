@@ -29,7 +29,8 @@ from halloo.crypto.classic import CLASSIC
 from halloo.crypto.modern import MODERN
 from halloo.crypto.suite import Suite
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.handshake import Initiator, Persona, Responder
+from halloo.link.handshake import Initiator, Responder
+from halloo.link.persona import Persona
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Notary, issue
 from halloo.node.descriptor import Descriptor

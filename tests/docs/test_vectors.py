@@ -19,7 +19,8 @@ from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
 from halloo.decode.single import explain
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish, proof_seal
+from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish
+from halloo.link.persona import proof_seal
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.messages.link import Proof

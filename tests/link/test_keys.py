@@ -10,6 +10,7 @@ from link_pair import HERE, THERE, Pair
 from halloo.base.errors import Malformed
 from halloo.crypto.suites import SUITES
 from halloo.link.keys import LinkKeys
+from halloo.wire.frame import FrameKind
 
 KEYS = st.builds(
     LinkKeys,
@@ -31,8 +32,11 @@ def test_both_sides_confide_the_same(suite) -> None:
     (keys,) = told[HERE]
     assert keys.suite == suite.number
     out, _ = suite.agree(keys.initiators, keys.responders, keys.transcript)
-    assert out.close(9, b"text", b"beside") == next(iter(pair.ends[HERE]._links.values())).session.out.close(
-        9, b"text", b"beside"
+    session = next(iter(pair.ends[HERE]._links.values())).session
+    assert session is not None
+    sequence = session.sent
+    assert session.close(FrameKind.PAYLOAD, bytes(4), b"text")[1] == out.close(
+        sequence, b"text", bytes([FrameKind.PAYLOAD]) + bytes(4)
     )
 
 

@@ -12,7 +12,8 @@ from halloo.crypto.suite import Suite
 from halloo.decode.commands import explain_shape
 from halloo.decode.keys import Keys
 from halloo.decode.tree import Part
-from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish, proof_seal
+from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish
+from halloo.link.persona import proof_seal
 from halloo.login.letter import Correspondence, open_letter
 from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
 from halloo.messages.login import Application, Decision, Letter, LetterAnswer
@@ -65,7 +66,8 @@ class Talks:
             return []
         keys = self._keys.links.get((answer.to, answer.link), [])
         transcript = after_finish(self._suite, transcript, answer.proof, replace(finish, proof=b""))
-        return self._proof("the initiator", INITIATOR, [each.initiators for each in keys], transcript, finish.proof)
+        secrets = [each.initiators + each.responders for each in keys]
+        return self._proof("the initiator", INITIATOR, secrets, transcript, finish.proof)
 
     def _proof(self, who: str, label: bytes, secrets: list[bytes], transcript: bytes, sealed: bytes) -> list[Part]:
         for secret in secrets:

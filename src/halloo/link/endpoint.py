@@ -19,13 +19,14 @@ from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.errors import Malformed, PeerError, Refused
 from halloo.base.machine import Alarms, Effect, Message, Numbers
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.handshake import Initiator, Persona, Responder
+from halloo.link.handshake import Initiator, Responder
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
+from halloo.link.persona import Persona
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Party
-from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer
+from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame
@@ -125,6 +126,8 @@ class Endpoint:
                     link.wait = min(HELLO_GROWTH * link.wait, HELLO_MOST)
                     link.again_at = now + link.wait
                     self._greet(link, out)
+                if now >= link.renew_at:
+                    link.reliable.say(encode_command(link.renew(self.persona, now), compressed=True))
                 self._dirty[number] = link
         return out
 
@@ -296,10 +299,16 @@ class Endpoint:
         self._dirty[link.number] = link
         for command in link.reliable.heard(plain, now):
             for message in decode_commands(command, SEALED):
-                if isinstance(message, Goodbye):
-                    self._drop(link, message.reason or "the other side ended the link", out)
-                    return
-                out.append(Heard(message, link.peer))
+                match message:
+                    case Goodbye():
+                        self._drop(link, message.reason or "the other side ended the link", out)
+                        return
+                    case Renew() | RenewAnswer() | RenewFinish():
+                        reply = link.hear_renewal(self.persona, message, now)
+                        if reply is not None:
+                            link.reliable.say(encode_command(reply, compressed=True))
+                    case _:
+                        out.append(Heard(message, link.peer))
 
     def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
@@ -374,7 +383,7 @@ class Endpoint:
         self._dirty[link.number] = link
 
     def _standing(self, link: OneLink, party: Party, now: float, out: list[Output]) -> None:
-        link.party, link.heard_at = party, now
+        link.stands(party, now)
         self._by_route[link.route] = link.peer
         out.append(Up(link.peer, party, link.route, link.inbound))
 
@@ -387,7 +396,7 @@ class Endpoint:
     def _flush(self, link: OneLink, now: float, out: list[Output]) -> None:
         if link.session is None:
             return
-        overhead = _HEAD + link.session.out.overhead
+        overhead = _HEAD + link.session.overhead
         for plain in link.reliable.packets(now, self.persona.suite.fragment_size - overhead - _CHANNEL_ROOM):
             padded = self._padded(plain, overhead)
             frame, sealed = link.session.close(FrameKind.PAYLOAD, link.theirs, padded)

@@ -3,7 +3,7 @@
     initiator                                        responder
       | -- Hello: E_i ------------------------------->  |
       | <- HelloAnswer: E_r, {s_r}E_i, [proof_r]s_r ---  |
-      | -- Finish: {s_i}E_r, [proof_i]s_i ----------->  |
+      | -- Finish: {s_i}E_r, [proof_i]s_i,s_r ------->  |
       keys = agree(s_i, s_r, everything said)
 
 E is a key to put a secret under, fresh where the suite can afford it; {s}E a secret under it; [p]s sealed with a key
@@ -13,69 +13,28 @@ SIGMA-I over key encapsulation).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import replace
 
 from halloo.base.errors import Refused
-from halloo.crypto.suite import Seal, Suite
+from halloo.crypto.suite import Suite
 from halloo.link.keys import LinkKeys
+from halloo.link.persona import Persona
 from halloo.link.session import Session
-from halloo.messages.credential import Notary, Party
-from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
-from halloo.wire.command import decode_shape, encode_command, encode_shape
+from halloo.messages.credential import Party
+from halloo.messages.link import Finish, Hello, HelloAnswer
+from halloo.wire.command import encode_command
 
 __all__ = [
     "INITIATOR",
     "RESPONDER",
     "Initiator",
-    "Persona",
     "Responder",
     "after_answer",
     "after_finish",
-    "proof_seal",
 ]
 
 RESPONDER = b"halloo responder\n"  # labels of proofs: what is signed begins with it, and its seal's key follows from it
 INITIATOR = b"halloo initiator\n"
-
-
-@dataclass(slots=True)
-class Persona:
-    """Who we are in a network: its suite, its keys, our identity, our credential (empty: none yet)."""
-
-    suite: Suite
-    notary: Notary
-    private: bytes
-    credential: bytes
-    rng: Random
-    confide: Callable[[LinkKeys], None] | None = None
-    """Who is told the keys of every link, so that a capture can be read; nobody, unless somebody asked for it."""
-
-    @property
-    def public(self) -> bytes:
-        """Our public identity key."""
-        return self.suite.identity.public(self.private)
-
-    def seal_proof(self, label: bytes, secret: bytes, transcript: bytes) -> bytes:
-        """Our proof over ``transcript``, sealed with a key from ``secret``."""
-        suite = self.suite
-        signature = suite.identity.sign(self.private, label + transcript)
-        proof = Proof(key=self.public, credential=self.credential, signature=signature)
-        return proof_seal(suite, label, secret, transcript).close(0, encode_shape(proof), transcript)
-
-    def open_proof(self, label: bytes, secret: bytes, transcript: bytes, sealed: bytes, wall: float) -> Party:
-        """Whose proof it is.  Raises Refused or Malformed."""
-        suite = self.suite
-        proof = decode_shape(Proof, proof_seal(suite, label, secret, transcript).open(0, sealed, transcript))
-        if not suite.identity.verify(proof.key, proof.signature, label + transcript):
-            raise Refused("the other side does not hold the key it shows")
-        if not proof.credential:
-            return Party(proof.key, None)
-        claims = self.notary.credential(proof.credential, wall)
-        if claims.key != proof.key:
-            raise Refused("the other side shows a credential that is not its own")
-        return Party(proof.key, claims)
 
 
 class Initiator:
@@ -100,11 +59,9 @@ class Initiator:
         mine, enclosed = suite.answer_envelope.enclose(heard.envelope, persona.rng)
         bare = Finish(to=heard.link, enclosed=enclosed)
         transcript = after_finish(suite, transcript, heard.proof, bare)
-        finish = replace(bare, proof=persona.seal_proof(INITIATOR, mine, transcript))
-        ours, theirs = suite.agree(mine, secret, transcript)
-        if persona.confide is not None:
-            persona.confide(LinkKeys(suite.number, self.hello.link, heard.link, mine, secret, transcript))
-        return finish, Session(ours, theirs), party
+        finish = replace(bare, proof=persona.seal_proof(INITIATOR, mine + secret, transcript))
+        keys = LinkKeys(suite.number, self.hello.link, heard.link, mine, secret, transcript)
+        return finish, Session(suite, persona.confided(keys), began=True), party
 
 
 class Responder:
@@ -132,17 +89,9 @@ class Responder:
         theirs = suite.answer_envelope.disclose(self._private, heard.enclosed)
         bare = replace(heard, proof=b"")
         transcript = after_finish(suite, self._transcript, self.answer.proof, bare)
-        party = persona.open_proof(INITIATOR, theirs, transcript, heard.proof, wall)
-        initiator, responder = suite.agree(theirs, self._secret, transcript)
-        if persona.confide is not None:
-            to, link = self.answer.to, self.answer.link
-            persona.confide(LinkKeys(suite.number, to, link, theirs, self._secret, transcript))
-        return Session(responder, initiator), party
-
-
-def proof_seal(suite: Suite, label: bytes, secret: bytes, transcript: bytes) -> Seal:
-    """What keeps the proof of the side of ``label`` from everybody else; used once, under the number 0."""
-    return suite.seal(suite.digest.derive(secret, label.decode(), transcript, suite.seal_key_size))
+        party = persona.open_proof(INITIATOR, theirs + self._secret, transcript, heard.proof, wall)
+        keys = LinkKeys(suite.number, self.answer.to, self.answer.link, theirs, self._secret, transcript)
+        return Session(suite, persona.confided(keys), began=False), party
 
 
 def after_answer(suite: Suite, hello: Hello, answer: HelloAnswer) -> bytes:

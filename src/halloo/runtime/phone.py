@@ -20,8 +20,8 @@ from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
 from halloo.link.notice import Notice
+from halloo.link.persona import Persona
 from halloo.login.client import LoginDecided, LoginUnreachable
 from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream

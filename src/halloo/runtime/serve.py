@@ -12,7 +12,7 @@ from halloo.base.address import Address
 from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.base.machine import Event
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.accounts import Accounts
 from halloo.login.server import LoginServer
 from halloo.node.descriptor import Descriptor, Secrets, from_toml

@@ -10,7 +10,7 @@ from typing import Any
 from halloo.base.address import Address
 from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.accounts import AccountsInMemory
 from halloo.login.server import LoginServer
 from halloo.media.codec import Silence
