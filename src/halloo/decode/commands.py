@@ -20,7 +20,7 @@ from halloo.messages.login import Purpose, Verdict
 from halloo.wire.buffer import Reader
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, decode_commands, decode_shape, rules_of
 from halloo.wire.objects import decode_objects
-from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, ObjectList, Value
+from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, RAW, Kind, Value, encode_objects
 
 __all__ = ["LANGUAGE", "explain_commands", "explain_shape", "read_commands"]
 
@@ -118,7 +118,7 @@ def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int = 
     by_key = {rule.key: (name, rule) for name, rule in rules.items()}
     start = cursor.position
     if cursor.whole[start : start + 1] != bytes([RAW]):
-        _packed(cursor, by_key, subject, depth)
+        _packed(cursor, rules, subject, depth)
         return
     if depth >= MAX_DEPTH:
         raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
@@ -131,28 +131,20 @@ def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int = 
         _object(cursor, by_key, depth)
 
 
-def _packed(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], subject: int, depth: int) -> None:
-    """A compressed list: its objects have no bytes of their own."""
+def _packed(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, depth: int) -> None:
+    """A compressed list: its objects have no places of their own, so its raw form is explained."""
     start = cursor.position
     reader = Reader(cursor.whole[start : start + cursor.left])
     objects = decode_objects(reader, subject, depth)
     cursor.take(reader.position)
-    words = f"compressed, {len(objects)} objects" if objects else "compressed, empty"
-    cursor.note("list", start, words, _unpacked(objects, by_key))
-
-
-def _unpacked(objects: ObjectList, by_key: Mapping[int, tuple[str, FieldRule]]) -> list[Part]:
-    out = []
-    for kind, key, value in objects:
-        name, rule = by_key.get(key, (f"object {key:#04x}", None))
-        inside: list[Part] = []
-        if isinstance(value, list):
-            rules = rules_of(rule.inner) if rule and rule.inner else {}
-            inside = _unpacked(value, {each.key: (inner, each) for inner, each in rules.items()})
-        elif isinstance(value, bytes) and name in _INSIDE and value:
-            inside = [explain_shape(_INSIDE[name], value)]
-        out.append(Part(name, 0, b"", f"id {key:#04x}, {_said(kind, name, value, rule)}", inside))
-    return out
+    raw = encode_objects(objects)
+    inner = Cursor(raw)
+    explain_list(inner, rules, subject, depth)
+    if objects:
+        parts = [Part("raw form", 0, raw, "", inner.parts, fresh=True)]
+        cursor.note("list", start, f"compressed, {len(objects)} objects, {len(raw)} bytes when raw", parts)
+    else:
+        cursor.note("list", start, "compressed, empty")
 
 
 def _object(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], depth: int) -> None:

@@ -70,6 +70,7 @@ class Keys:
         self.letter = letter
         self.links: dict[tuple[int, int], list[LinkKeys]] = {}
         """By the numbers of both sides: those of the handshake, and of every renewal after it."""
+        self._known: set[LinkKeys] = set()
         self.opened = 0
         """Packets that were opened so far."""
         self._by_number: dict[int, list[Direction]] = {}
@@ -106,10 +107,10 @@ class Keys:
 
     def _add(self, keys: LinkKeys) -> None:
         suite = SUITES.get(keys.suite)
-        known = self.links.setdefault((keys.initiator, keys.responder), [])
-        if suite is None or keys in known:  # both sides may write the same file
+        if suite is None or keys in self._known:  # both sides may write the same file
             return
-        known.append(keys)
+        self._known.add(keys)
+        self.links.setdefault((keys.initiator, keys.responder), []).append(keys)
         initiator, responder = suite.agree(keys.initiators, keys.responders, keys.transcript)
         self._by_number.setdefault(keys.responder, []).append(Direction(keys, True, initiator))
         self._by_number.setdefault(keys.initiator, []).append(Direction(keys, False, responder))
