@@ -107,11 +107,12 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
     bare = type(finish)(to=finish.to, enclosed=finish.enclosed)
     end = after_finish(suite, middle, answer.proof, bare)
     assert end.hex() == kept["transcript"]
-    for side, mark, transcript, sealed in (
-        ("responder", RESPONDER, middle, answer.proof),
-        ("initiator", INITIATOR, end, finish.proof),
+    both = secret["initiator"] + secret["responder"]
+    for side, mark, under, transcript, sealed in (
+        ("responder", RESPONDER, secret["responder"], middle, answer.proof),
+        ("initiator", INITIATOR, both, end, finish.proof),
     ):
-        plain = proof_seal(suite, mark, secret[side], transcript).open(0, sealed, transcript)
+        plain = proof_seal(suite, mark, under, transcript).open(0, sealed, transcript)
         proof = decode_shape(Proof, plain)
         assert proof.key == suite.identity.public(bytes.fromhex(kept[side]["identity_private"]))
         assert suite.identity.verify(proof.key, proof.signature, mark + transcript)
