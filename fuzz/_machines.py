@@ -175,6 +175,12 @@ def _supernode_hears(supernode: Any, message: Any, sender: Any, now: float) -> A
     return supernode.receive(message, sender, Wire(LOGIN) if sender % 2 else None, now)
 
 
+def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
+    """The endpoint's promise: a number is given to one link only."""
+    chosen = peer(rng)
+    return supernode.down(chosen, "another", now) + supernode.up(chosen, party(rng), now)
+
+
 def _server_hears(server: Any, message: Any, sender: Any, now: float) -> Any:
     return [] if isinstance(sender, int) else server.receive(message, sender, now)
 
@@ -281,6 +287,12 @@ def _node_notice(make: Callable[[Random], Any]) -> Entrance:
     return lambda node, rng, now: node.receive(make(rng), now)
 
 
+def _node_up(node: Any, rng: Random, now: float) -> Any:
+    chosen = peer(rng)
+    node.receive(Down(chosen, "another"), now)
+    return node.receive(Up(chosen, party(rng), route(rng), rng.random() < 0.5), now)
+
+
 def _node_real(node: Any) -> dict[str, list[Any]]:
     tokens = list(node.relayer._channels) if node.relayer else list(node._offers)
     return {
@@ -299,7 +311,7 @@ def _id(key: bytes) -> bytes:
 # --- the table ------------------------------------------------------------------------------------------------------
 
 _LINKS = {"_links": 4_096, "_peers": 4_096, "_half_open": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
-_OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_addresses": 4_096, "_entries": 50_000}
+_OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
 
 SUBJECTS: tuple[Subject, ...] = (
     Subject(
@@ -318,7 +330,7 @@ SUBJECTS: tuple[Subject, ...] = (
         lambda it: (bool(it.clients), bool(it._mesh), bool(it._asked), bool(it._dialling), bool(len(it.directory))),
         _supernode_hears,
         intents={"begin": lambda supernode, _, now: supernode.begin(now)},
-        tidings={"up": lambda supernode, rng, now: supernode.up(peer(rng), party(rng), now), "down": _down},
+        tidings={"up": _supernode_up, "down": _down},
         real=lambda it: {"node": [_id(held.key) for held in it._parties.values()], "request": list(it._asked)},
         bounds=_OVERLAY,
     ),
@@ -331,6 +343,7 @@ SUBJECTS: tuple[Subject, ...] = (
         intents={"find": lambda searches, rng, now: searches.find(rng.choice(NAMES), now)},
         tidings={"attached": lambda searches, rng, _: searches.attached(_either(rng, None, peer(rng)))},
         real=lambda searches: {"request": [query.request & 0xFFFF for query in searches._queries.values()]},
+        bounds={"_queries": 64},
     ),
     Subject(
         "publisher",
@@ -503,7 +516,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "apply": lambda node, rng, now: node.act(_apply(node.login, rng, now), now),
         },
         tidings={
-            "up": _node_notice(lambda rng: Up(peer(rng), party(rng), route(rng), rng.random() < 0.5)),
+            "up": _node_up,
             "down": _node_notice(lambda rng: Down(peer(rng), "cut")),
             "moved": _node_notice(lambda rng: Moved(peer(rng), route(rng))),
             "observed": _node_notice(lambda rng: Observed(rng.randbytes(4), rng.randrange(3), any_address(rng))),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from math import inf
 from random import Random
 from typing import Any
 
@@ -17,8 +18,14 @@ from fuzz._harness import Run, alone
 from fuzz._machines import ORDINARY, PEERS, Stage, containers, peer, route, stages
 from halloo.base.errors import PeerError, UsageError
 
+FLOOD = 1_300  # inputs of one kind
 INPUTS = 400  # of one machine in one round
-LEAPS = (0.0, 0.0, 0.0, 0.001, 0.05, 0.4, 3.0, 30.0, 400.0)  # seconds that pass between two inputs
+PACES = (  # seconds that pass between two inputs, at most: life, a flood, and long silences
+    (0.0, 0.0, 0.001, 0.05, 0.4, 3.0),
+    (0.0, 0.0, 0.0, 1e-4),
+    (0.0, 0.0, 0.01, 3.0, 30.0, 400.0),
+)
+ALONE = 25_000  # times that a machine left alone is woken: a node that finds no supernode for a day
 SETTLES = 6  # times that a machine may ask to be woken at the very moment at which it was
 
 
@@ -31,16 +38,19 @@ def attack(run: Run) -> None:
         now = batter(stage, machine, run.rng, stage.now, INPUTS)
         bounded(stage, machine)
         batter(stage, copied(machine), run.rng, now, 20)
-        run.executions += INPUTS + 20
-        run.count[stage.subject.name] += INPUTS + 20
+        if run.round <= len(every):
+            leave_alone(stage, machine, now)
+        flood(stage, stage.machine(), run.rng, run.rng.choice(entrances(stage)), FLOOD)
+        run.executions += INPUTS + 20 + FLOOD
+        run.count[stage.subject.name] += INPUTS + 20 + FLOOD
 
 
 def batter(stage: Stage, machine: Any, rng: Random, now: float, inputs: int) -> float:
     """Inputs of any kind; the time at their end."""
     subject = stage.subject
-    intents, tidings = list(subject.intents), list(subject.tidings)
+    intents, tidings, pace = list(subject.intents), list(subject.tidings), rng.choice(PACES)
     for _ in range(inputs):
-        now += rng.choice(LEAPS) * rng.random()
+        now += rng.choice(pace) * rng.random()
         chance = rng.random()
         if chance < 0.55 and subject.hear is not None:
             message = anything(rng, rng.choice(subject.hears), subject.real(machine))
@@ -52,6 +62,27 @@ def batter(stage: Stage, machine: Any, rng: Random, now: float, inputs: int) -> 
         else:
             wake(stage, machine, rng.choice((now, now, max(now, machine_wakes(machine, now)))))
     return now
+
+
+def flood(stage: Stage, machine: Any, rng: Random, what: Any, inputs: int) -> None:
+    """One kind of message from whoever, or one entrance, again and again while time stands still."""
+    subject, now = stage.subject, stage.now
+    known = subject.real(machine)
+    for number in range(inputs):
+        if isinstance(what, type):
+            hear(stage, machine, anything(rng, what, known if number % 2 else None), peer(rng), now)
+        elif what in subject.intents:
+            ask(stage, machine, what, rng, now)
+        else:
+            subject.tidings[what](machine, rng, now)
+    bounded(stage, machine)
+    wake(stage, machine, now)
+    wake(stage, machine, machine_wakes(machine, now))
+
+
+def entrances(stage: Stage) -> list[Any]:
+    """Whatever a machine can be flooded with."""
+    return [*(stage.subject.hears if stage.subject.hear else ()), *stage.subject.intents, *stage.subject.tidings]
 
 
 def hear(stage: Stage, machine: Any, message: Any, sender: Any, now: float) -> None:
@@ -78,6 +109,17 @@ def wake(stage: Stage, machine: Any, now: float) -> None:
         if machine_wakes(machine, now) > now or getattr(machine, "dead", lambda _: False)(now):
             return
     raise AssertionError(f"{stage.subject.name}, {stage.state}: wants to be woken at {machine.wake_at}, it is {now}")
+
+
+def leave_alone(stage: Stage, machine: Any, now: float) -> None:
+    """Nothing comes for as long as a machine still wants something."""
+    for _ in range(ALONE):
+        at = getattr(machine, "wake_at", inf)
+        if at == inf:
+            break
+        now = max(now, at)
+        wake(stage, machine, now)
+    bounded(stage, machine)
 
 
 def machine_wakes(machine: Any, now: float) -> float:

@@ -28,7 +28,7 @@ class Wrong(Exception):
     """The bytes are not what the text says."""
 
 
-# --- objects.md, commands.md ---------------------------------------------------------------------------------------
+# --- objects.md, commands.md ---
 
 
 class Bytes:
@@ -125,7 +125,7 @@ def commands(payload: bytes) -> list[Command]:
     return out
 
 
-# --- suites.md: classic ----------------------------------------------------------------------------------------------
+# --- suites.md: classic ---
 
 
 class RC4:
@@ -224,7 +224,7 @@ def classic_disclose(private: bytes, enclosed: bytes) -> bytes:
     return bytes(key.decrypt(enclosed, OAEP(MGF1(SHA1()), SHA1(), None)))
 
 
-# --- suites.md: modern -----------------------------------------------------------------------------------------------
+# --- suites.md: modern ---
 
 
 def modern_derive(secret: bytes, label: str, context: bytes, size: int) -> bytes:
@@ -307,7 +307,7 @@ def curve_disclose(private: bytes, enclosed: bytes) -> bytes:
     return modern_derive(shared, "halloo curve envelope", enclosed + curve.public_key().public_bytes_raw(), 32)
 
 
-# --- streams.md --------------------------------------------------------------------------------------------------------
+# --- streams.md ---
 
 
 def stream_frames(plain: bytes) -> list[tuple[str, bytes]]:
@@ -320,7 +320,7 @@ def stream_frames(plain: bytes) -> list[tuple[str, bytes]]:
     return out
 
 
-# --- handshake.md ------------------------------------------------------------------------------------------------------
+# --- handshake.md ---
 
 
 @dataclass

@@ -347,6 +347,7 @@ CLASSIC = Suite(
     answer_envelope=ClassicEnvelope(1024, 16),
     network_envelope=ClassicEnvelope(1536, 24),
     agree=_agree,
+    renews=False,  # one key for a session, as described; its checksum could not tell two keys apart
     seal=ClassicSeal,
     seal_key_size=36,
     digest=DIGEST,

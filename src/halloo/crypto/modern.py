@@ -60,6 +60,13 @@ class ModernDigest:
 DIGEST = ModernDigest()
 
 
+def _fresh_nonce(rng: Random) -> bytes:
+    """A nonce whose first four bytes, where blocks are counted, leave room for the longest datagram."""
+    while (nonce := rng.randbytes(_NONCE))[2:4] == b"\xff\xff":
+        continue
+    return nonce
+
+
 def _xor(data: bytes, mask: bytes) -> bytes:
     size = len(data)
     return (int.from_bytes(data, "big") ^ int.from_bytes(mask[:size], "big")).to_bytes(size, "big")
@@ -98,12 +105,12 @@ class ModernCloak:
         layout, body = self._layouts[covered.kind], covered.body
         filler = rng.getrandbits(3) << 4
         if layout.hidden:
-            nonce = rng.randbytes(_NONCE)
+            nonce = _fresh_nonce(rng)
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler]) + covered.head
             checks = self._checks(start, body, nonce, source + destination if layout.bound else b"")
             end = self._stream(nonce, body + checks) + nonce
         elif not layout.head or len(body) < _NONCE:
-            nonce = rng.randbytes(_NONCE)
+            nonce = _fresh_nonce(rng)
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler | _APPENDED]) + covered.head
             end = self._stream(nonce, body) + nonce
         else:
@@ -152,7 +159,10 @@ class ModernCloak:
 
     def _stream(self, nonce: bytes, data: bytes) -> bytes:
         self._hiding.reset_nonce(nonce)
-        return self._hiding.update(data)
+        try:
+            return self._hiding.update(data)
+        except ValueError:  # the library counts blocks in the nonce's first bytes, and theirs may leave no room
+            raise Malformed("a datagram under a nonce that none of ours has") from None
 
     def _checks(self, start: bytes, body: bytes, nonce: bytes, hosts: bytes) -> bytes:
         text = b"".join((start, body, nonce))
@@ -422,6 +432,7 @@ MODERN = Suite(
     answer_envelope=CurveEnvelope(),
     network_envelope=ModernEnvelope(),
     agree=_agree,
+    renews=True,
     seal=ModernSeal,
     seal_key_size=36,
     digest=DIGEST,

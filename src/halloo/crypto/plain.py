@@ -209,6 +209,7 @@ PLAIN = Suite(
     answer_envelope=PlainEnvelope(),
     network_envelope=PlainEnvelope(),
     agree=_agree,
+    renews=True,
     seal=PlainSeal,
     seal_key_size=32,
     digest=DIGEST,

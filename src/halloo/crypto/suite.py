@@ -216,6 +216,8 @@ class Suite:
     network_envelope: Envelope
     agree: Callable[[bytes, bytes, bytes], tuple[Seal, Seal]]
     """(initiator's secret, responder's secret, transcript) -> (initiator's seal, responder's seal)."""
+    renews: bool
+    """Whether the keys of a link are renewed: only where a seal shows that it was made with another key."""
     seal: Callable[[bytes], Seal]
     """A seal from a key of ``seal_key_size`` bytes, for letters (login) and handshakes."""
     seal_key_size: int

@@ -383,7 +383,7 @@ class Endpoint:
         self._dirty[link.number] = link
 
     def _standing(self, link: OneLink, party: Party, now: float, out: list[Output]) -> None:
-        link.stands(party, now)
+        link.stands(party, now, renews=self.persona.suite.renews)
         self._by_route[link.route] = link.peer
         out.append(Up(link.peer, party, link.route, link.inbound))
 

@@ -57,10 +57,10 @@ class OneLink:
             return min(self.again_at, self.born + HELLO_FOR)
         return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR, self.renew_at)
 
-    def stands(self, party: Party, now: float) -> None:
-        """The handshake is done; whoever began it sees to fresh keys."""
+    def stands(self, party: Party, now: float, *, renews: bool) -> None:
+        """The handshake is done; where keys are renewed, whoever began the link sees to it."""
         self.party, self.heard_at = party, now
-        self.renew_at = inf if self.inbound else now + RENEW_AFTER
+        self.renew_at = now + RENEW_AFTER if renews and not self.inbound else inf
 
     def renew(self, persona: Persona, now: float) -> Renew:
         """Ask for fresh keys.  An earlier wish that was never answered is forgotten."""
@@ -75,7 +75,7 @@ class OneLink:
         """Go on with fresh keys; what to say.  Raises Refused."""
         assert self.session is not None
         match message, self.renewal:
-            case Renew(), _ if self.inbound and now >= self.renewed_at + RENEW_SOONEST:
+            case Renew(), _ if persona.suite.renews and self.inbound and now >= self.renewed_at + RENEW_SOONEST:
                 self.renewed_at = now
                 self.renewal = RenewalAnswered(persona, self.session.keys, message)
                 return self.renewal.message
