@@ -230,7 +230,10 @@ class Frames:
             start = plain.position
             first = plain.varint()
             plain.note("first", start, f"the first command is number {first}" if first else "no command is in it")
+            rest = plain.position
             explain_commands(plain, SEALED, first)
+            for message in read_commands(opened.plain[rest:]):
+                plain.parts += self._talks.explain(message)
         except PeerError as fault:
             plain.stop(fault)
 
