@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import ipaddress
 from typing import Any
 
@@ -12,6 +13,8 @@ from tools import ROOT, tool
 
 vectors = tool("vectors")
 TABLE = vectors.read("messages.json")
+FRAMES = vectors.read("frames.json")
+WALK = tool("walk").read()
 HANDSHAKES = vectors.read("handshake.json")
 SUITES_TABLE = vectors.read("suites.json")
 CLOAK_KEY = bytes.fromhex(TABLE["cloak_key"])
@@ -84,6 +87,12 @@ def uncovered(suite: str, data: bytes, hosts: tuple[bytes, bytes] = HOSTS) -> se
     return second.modern_datagram(CLOAK_KEY, data, *hosts)
 
 
+def hosts(packet: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The IPv4 hosts from and to which a packet goes."""
+    source, destination = (packet[end].rpartition(":")[0] for end in ("from", "to"))
+    return ipaddress.ip_address(source).packed, ipaddress.ip_address(destination).packed
+
+
 @pytest.mark.parametrize("suite", ["classic", "modern"])
 @pytest.mark.parametrize("vector", [each for each in TABLE["messages"] if "datagrams" in each], ids=label)
 def test_datagrams(suite: str, vector: dict[str, Any]) -> None:
@@ -123,6 +132,93 @@ def test_streams(suite: str) -> None:
     data = bytes.fromhex(kept["opening"] + kept["stream"])
     plain = second.classic_stream(data) if suite == "classic" else second.modern_stream(CLOAK_KEY, data)
     assert plain == b"firstsecond"
+
+
+@pytest.mark.parametrize("suite", ["classic", "modern"])
+def test_a_refused_probe_and_what_follows(suite: str) -> None:
+    kept = FRAMES[suite]
+    payload, nack, resend, ack = kept["exchange"]
+    for each in (nack, resend, ack, kept["keep_alive"], kept["media"]):
+        frame = uncovered(suite, bytes.fromhex(each["datagram"]), hosts(each))
+        fields, body = bytes.fromhex(each["fields"]), bytes.fromhex(each["body"])
+        assert frame == second.Frame(each["frame"], each["kind"], fields, body)
+    with pytest.raises(second.Wrong, match="check"):
+        uncovered(suite, bytes.fromhex(payload["datagram"]), hosts(payload))
+    unknown = uncovered(suite, bytes.fromhex(payload["datagram"]), (bytes(4), hosts(payload)[1]))
+    (probe,) = second.commands(unknown.body)
+    assert (probe.number, probe.form, probe.request) == (27, 2, 0x7F45)
+    told, challenge = bytes.fromhex(nack["body"])[:4], bytes.fromhex(nack["body"])[4:]
+    assert told == hosts(payload)[0]
+    assert bytes.fromhex(resend["fields"]) == b"\x01" + challenge + hosts(payload)[1]
+
+
+@pytest.mark.parametrize("suite", ["classic", "modern"])
+def test_a_forwarded_datagram(suite: str) -> None:
+    kept = FRAMES[suite]["forward"]
+    frame = uncovered(suite, bytes.fromhex(kept["datagram"]), hosts(kept))
+    assert frame.fields == bytes(range(8))
+    assert uncovered(suite, frame.body, (bytes(4), bytes(4))).body.hex() == kept["inside"]
+
+
+@pytest.mark.parametrize("suite", ["classic", "modern"])
+def test_frames_of_a_stream(suite: str) -> None:
+    kept = FRAMES[suite]["stream"]
+    data = bytes.fromhex(kept["opening"] + kept["covered"])
+    plain = second.classic_stream(data) if suite == "classic" else second.modern_stream(CLOAK_KEY, data)
+    expected = [("payload" if each["type"] is None else f"{each['type']:02x}", each["body"]) for each in kept["frames"]]
+    assert [(kind, content.hex()) for kind, content in second.stream_frames(plain)] == expected
+
+
+@pytest.mark.parametrize("name", ["classic", "modern"])
+def test_a_whole_trip(name: str) -> None:
+    """The recorded join, login and call: every datagram is uncovered, every sealed packet opened."""
+    suite, recording = second.SUITES[name], WALK[name]
+    shape = recording["network"].removeprefix("halloo:")
+    descriptor = second.objects(second.Bytes(base64.urlsafe_b64decode(shape + "=" * (-len(shape) % 4))))
+    cloak_key = next(value for _, key, value in descriptor if key == 0x06)
+    seals: dict[int, bytes] = {}
+    for line in recording["keys"]:
+        _, _, initiator, responder, *secrets = line.split()
+        seals[int(responder)], seals[int(initiator)] = suite.agree(*(bytes.fromhex(each) for each in secrets))
+
+    def opened(link: bytes, frame: int, kind: int, sealed: bytes) -> bytes:
+        return suite.open(seals[int.from_bytes(link, "big")], frame, sealed, bytes([kind]) + link)
+
+    said, pieces = [], dict[bytes, bytes]()
+    for packet in recording["packets"]:
+        frame = whole(name, cloak_key, packet)
+        body = frame.body
+        if frame.kind == 0x0F:
+            pieces[frame.fields[:2]] = pieces.get(frame.fields[:2], b"") + body
+            body = pieces[frame.fields[:2]] if frame.fields[2] & 0x80 else b""
+        if frame.kind == 0x0D:
+            plain = opened(frame.fields, frame.frame, 0x0D, body)
+            assert plain[0] >> 4 == 1
+            said.append("sound")
+        elif frame.kind in (0x02, 0x03, 0x0F) and body[:1] == b"\0":
+            plain = opened(body[1:5], frame.frame, 0x02, body[5:])
+            reader = second.Bytes(plain)
+            assert reader.varint() < 20
+            first = reader.varint()
+            said += ["acknowledgement" if not first else "signalling"]
+        elif body and frame.kind not in (0x05, 0x07):
+            said.append("open")
+    assert said.count("sound") == 4
+    assert said.count("signalling") >= 10
+    assert said.count("open") >= 12
+
+
+def whole(name: str, cloak_key: bytes, packet: dict[str, Any]) -> second.Frame:
+    """A recorded datagram, for its hosts, or for a sender who did not know his."""
+    data, ends = bytes.fromhex(packet["hex"]), hosts(packet)
+    for source in (ends[0], bytes(4)):
+        try:
+            if name == "classic":
+                return second.classic_datagram(data, source, ends[1])
+            return second.modern_datagram(cloak_key, data, source, ends[1])
+        except second.Wrong:
+            continue
+    raise AssertionError(f"not uncovered: {packet}")
 
 
 @pytest.mark.parametrize("name", ["classic", "modern"])
