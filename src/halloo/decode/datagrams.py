@@ -16,7 +16,7 @@ from halloo.decode.tree import Cursor, Part
 from halloo.link.datagrams import LAYOUTS, NOWHERE
 from halloo.media.packet import Packet
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.wire.frame import FrameKind, Reassembly, decode_ack, decode_nack
+from halloo.wire.frame import FrameKind, Reassembly, decode_ack, decode_nack, decode_wanted, is_wanted
 
 __all__ = ["Frames", "NotOurs"]
 
@@ -194,6 +194,13 @@ class Frames:
         return [Part("body", 0, body, "frames of this kind are not explained", fresh=True)]
 
     def _fragment(self, covered: Covered, source: str, now: float) -> list[Part]:
+        if is_wanted(covered.head):
+            try:
+                number, missing = decode_wanted(covered.head, covered.body)
+            except PeerError as fault:
+                return [Part("wanted", 0, covered.body, "", fault=str(fault), fresh=True)]
+            places = ", ".join(map(str, missing))
+            return [Part("wanted", 0, covered.body, f"of message {number:#06x} the pieces {places} again", fresh=True)]
         parts = [Part("piece", 0, covered.body, "", fresh=True)]
         held = self._partial.setdefault(source, Reassembly())
         self._partial.move_to_end(source)

@@ -29,7 +29,7 @@ from halloo.messages.credential import Party
 from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, encode_command
-from halloo.wire.frame import Control, FrameKind, StreamFrame
+from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 
 __all__ = ["Endpoint"]
 
@@ -70,7 +70,7 @@ class Endpoint:
         """One datagram.  Whatever it holds, nothing is raised."""
         out: list[Output] = []
         try:
-            piece, answers, learned = self.datagrams.receive(data, Wire(address, socket), now)
+            piece, answers, learned = self.datagrams.receive(data, Wire(address, socket))
             out += answers
             if learned is not None:
                 out.append(learned)
@@ -108,11 +108,14 @@ class Endpoint:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self._alarms.next
+        return min(self._alarms.next, self.datagrams.fragments.wake_at)
 
     def wake(self, now: float) -> list[Output]:
-        """Say again what was not heard; end what is dead."""
+        """Say again what was not heard; ask for what is missing; end what is dead."""
         out: list[Output] = []
+        if self.datagrams.fragments.wake_at <= now:
+            for route, fragment in self.datagrams.fragments.wake(now):
+                out += self._fragments(route, self._next_frame(), [fragment])
         for number in self._alarms.due(now):
             link = self._links.get(number)
             if link is None:
@@ -187,7 +190,7 @@ class Endpoint:
         frame, sealed = link.session.close(FrameKind.MEDIA, link.theirs, body)
         route = link.route
         if isinstance(route, Wire):
-            return [self.datagrams.sealed(route, FrameKind.MEDIA, frame, link.theirs, sealed)]
+            return [self.datagrams.frame(route, FrameKind.MEDIA, frame, link.theirs, sealed)]
         if isinstance(route, Stream):
             content = link.theirs + frame.to_bytes(2, "big") + sealed
             return list(self.streams.send(route, StreamFrame(Control.MEDIA, 0, content)))
@@ -200,7 +203,7 @@ class Endpoint:
             return []
         head = token.to_bytes(8, "big")
         if isinstance(link.route, Wire):
-            return [self.datagrams.sealed(link.route, FrameKind.FORWARD, self._next_frame(), head, inner)]
+            return [self.datagrams.frame(link.route, FrameKind.FORWARD, self._next_frame(), head, inner)]
         if isinstance(link.route, Stream):
             return list(self.streams.send(link.route, StreamFrame(Control.FORWARD, 0, head + inner)))
         return []  # a relay is never reached through a relay
@@ -253,6 +256,8 @@ class Endpoint:
                 self._sound_heard(head, frame, body, route, now, out)
         elif kind is FrameKind.FORWARD:
             self._carried(int.from_bytes(head, "big"), body, route, now, out)
+        elif kind is FrameKind.FRAGMENT:
+            self._fragment_heard(frame, head, body, route, now, out)
         elif body[:1] == SEALED_MARK:
             self._sealed_heard(frame, body, route, now, out)
         else:
@@ -278,17 +283,20 @@ class Endpoint:
         if self._by_route.get(route) != channel.hop:
             raise Refused("a relay's token from somebody who is not the relay")
         covered = self.datagrams.uncover_inner(inner)
-        kind, body = covered.kind, covered.body
-        if kind == FrameKind.FRAGMENT:
-            # Fragments of a channel are gathered under an address that no datagram can come from.
-            source = Wire(Address(token.to_bytes(16, "big"), 0), -1)
-            whole = self.datagrams.gather(source, covered, now)
-            if whole is None:
-                return
-            kind, body = FrameKind.PAYLOAD, whole
-        if kind not in (FrameKind.PAYLOAD, FrameKind.MEDIA):
+        if covered.kind not in (FrameKind.PAYLOAD, FrameKind.FRAGMENT, FrameKind.MEDIA):
             raise Malformed("a relay carries only payloads and sound")
-        self._frame_heard(FrameKind(kind), covered.frame, covered.head, body, channel, now, out)
+        self._frame_heard(FrameKind(covered.kind), covered.frame, covered.head, covered.body, channel, now, out)
+
+    def _fragment_heard(
+        self, frame: int, head: bytes, body: bytes, route: Route, now: float, out: list[Output]
+    ) -> None:
+        fragments = self.datagrams.fragments
+        if is_wanted(head):
+            out += self._fragments(route, *fragments.wanted(route, head, body))
+            return
+        whole = fragments.hear(route, head, body, now)
+        if whole is not None:
+            self._frame_heard(FrameKind.PAYLOAD, frame, b"", whole, route, now, out)
 
     def _sealed_heard(self, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         reader = Reader(body)
@@ -417,9 +425,16 @@ class Endpoint:
         size = self.persona.suite.fragment_size - _CHANNEL_ROOM
         if len(body) <= size:
             return self._through(route, self.datagrams.inner(FrameKind.PAYLOAD, frame, b"", body))
+        return self._fragments(route, frame, self.datagrams.fragments.cut(route, frame, body, size))
+
+    def _fragments(self, route: Route, frame: int, fragments: list[tuple[bytes, bytes]]) -> list[Output]:
+        """Fragments over a route that is no stream: there nothing is cut."""
         out: list[Output] = []
-        for head, piece in self.datagrams.fragments(body, size):
-            out += self._through(route, self.datagrams.inner(FrameKind.FRAGMENT, frame, head, piece))
+        for head, piece in fragments:
+            if isinstance(route, Wire):
+                out.append(self.datagrams.frame(route, FrameKind.FRAGMENT, frame, head, piece))
+            elif isinstance(route, Channel):
+                out += self._through(route, self.datagrams.inner(FrameKind.FRAGMENT, frame, head, piece))
         return out
 
     def _through(self, channel: Channel, inner: bytes) -> list[Output]:
