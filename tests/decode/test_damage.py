@@ -26,6 +26,7 @@ from halloo.decode.tree import table, words
 from halloo.link.datagrams import LAYOUTS
 from halloo.link.keys import LinkKeys
 from halloo.sim.world import Passed
+from halloo.wire.frame import encode_wanted
 
 HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 PROBE = bytes.fromhex("04DA017F454100")
@@ -224,3 +225,14 @@ def test_behind_a_translator_the_nack_tells_which_host_was_meant() -> None:
     *_, last = explain_capture(read_capture(capture), Frames(suite, bytes(32), Keys()), tally)
     assert tally.explained == 3
     assert last.part.meaning == "bound to 198.51.100.9 and 192.0.2.2"
+
+
+@pytest.mark.parametrize("suite", [SUITES[1], SUITES[2]], ids=lambda suite: suite.name)
+def test_a_wish_for_lost_fragments(suite) -> None:
+    head, body = encode_wanted(0xBEEF, [1, 3])
+    data = suite.cloak(bytes(32), LAYOUTS).cover(Covered(2, 0x0F, head, body), HERE.host, THERE.host, Random(1))
+    part = Frames(suite, bytes(32), Keys()).datagram(data, HERE, THERE, 0.0)
+    assert not part.faults
+    said = [each.meaning for each in part.walk()]
+    assert "asks for pieces" in said
+    assert "of message 0xbeef the pieces 1, 3 again" in said
