@@ -20,6 +20,8 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+import walk
+
 import halloo
 from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.crypto.classic import CLASSIC
@@ -319,6 +321,15 @@ def _figure(value: float) -> str:
     return f"{value:,}"
 
 
+def walk_part(profile: str) -> Callable[[], str]:
+    """The recorded join, login and call of one profile, explained."""
+
+    def part() -> str:
+        return walk.page(walk.read()[profile])
+
+    return part
+
+
 # --- pages --------------------------------------------------------------------------------------------------------
 
 SHAPE_PARTS: dict[str, tuple[str, ...]] = {
@@ -342,6 +353,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "verdicts": enum_part(Verdict),
     "why": enum_part(Why),
     **{name: shape_part(*names) for name, names in SHAPE_PARTS.items()},
+    **{f"walk-{profile}": walk_part(profile) for profile in walk.PROFILES},
 }
 
 

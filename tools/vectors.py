@@ -2,10 +2,12 @@
 
     messages.json    every message and shape, least and full: a readable value and its bytes, raw and as they are sent
                      (the shorter of raw and compressed); what is said in the open also as datagrams of both suites
+    frames.json      small frames from a fixed seed in both suites: a refused probe and what follows, a keep-alive, a
+                     forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
 
-The first follows from the declarations and fixed seeds and is made anew at every run; ``--check`` only compares.  In
-the second are random numbers that no seed governs (key encapsulation, RSA padding and keys), so it was recorded once;
+The first two follow from the declarations and fixed seeds and are made anew at every run; ``--check`` only compares.
+In the last are random numbers that no seed governs (key encapsulation, RSA padding and keys), so it was recorded once;
 ``--record`` records it again.
 """
 
@@ -27,15 +29,24 @@ from halloo.base.address import Address, Wire
 from halloo.base.errors import HallooError, Unusable
 from halloo.crypto.classic import CLASSIC
 from halloo.crypto.modern import MODERN
-from halloo.crypto.suite import Suite
+from halloo.crypto.suite import Covered, Suite
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import Initiator, Responder
 from halloo.link.persona import Persona
+from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Notary, issue
 from halloo.node.descriptor import Descriptor
 from halloo.wire.command import FieldRule, Form, Shape, encode_command, encode_shape, rules_of
-from halloo.wire.frame import FrameKind
+from halloo.wire.frame import (
+    Control,
+    FrameKind,
+    StreamFrame,
+    encode_ack,
+    encode_nack,
+    encode_resend,
+    encode_stream_frame,
+)
 from halloo.wire.objects import Kind
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
@@ -47,6 +58,7 @@ CLOCK = 1_800_000_000  # seconds since 1970: the time of every vector
 
 PARTS = {
     "messages.json": ("cloak_key", "from", "to", "messages", "shapes"),
+    "frames.json": ("cloak_key", "from", "to", "classic", "modern"),
     "handshake.json": ("classic", "modern"),
 }
 """What each file must have."""
@@ -231,6 +243,55 @@ def _shape(kind: type[Any], full: bool) -> Json:
     return {"name": kind.__name__, "case": case, "value": readable(value), "raw": encode_shape(value).hex()}
 
 
+def frames() -> Json:
+    """frames.json."""
+    return {
+        "cloak_key": CLOAK_KEY.hex(),
+        "from": str(HERE),
+        "to": str(THERE),
+        **{suite.name: _frames(suite) for suite in SUITES},
+    }
+
+
+def _frames(suite: Suite) -> Json:
+    rng = Random(f"frames {suite.name}")
+    cloak = suite.cloak(CLOAK_KEY, LAYOUTS)
+    probe = encode_command(overlay.Probe(request=0x7F45), compressed=True)
+    challenge, token = 0xC0FFEE01, bytes(range(8))
+
+    def frame(kind: FrameKind, head: bytes, body: bytes, ends: tuple[Address, Address], source: bytes) -> Json:
+        data = cloak.cover(Covered(FRAME, kind, head, body), source, ends[1].host, rng)
+        out: Json = {"kind": int(kind), "from": str(ends[0]), "to": str(ends[1]), "frame": FRAME}
+        return {**out, "fields": head.hex(), "body": body.hex(), "datagram": data.hex()}
+
+    there, back = (HERE, THERE), (THERE, HERE)
+    inner = cloak.cover(Covered(FRAME, FrameKind.PAYLOAD, b"", probe), bytes(4), bytes(4), rng)
+    stream = suite.stream_cloak(CLOAK_KEY, rng)
+    said = [
+        StreamFrame(None, FRAME, probe),
+        StreamFrame(Control.PADDING, 0, bytes(3)),
+        StreamFrame(Control.MEDIA, 0, bytes([1, 2, 3, 4, 0, 7]) + b"sealed sound"),
+        StreamFrame(Control.FORWARD, 0, token + inner),
+    ]
+    return {
+        "exchange": [
+            frame(FrameKind.PAYLOAD, b"", probe, there, bytes(4)),
+            frame(FrameKind.NACK, b"", encode_nack(HERE.host, challenge), back, THERE.host),
+            frame(FrameKind.RESEND, encode_resend(1, challenge, THERE.host), probe, there, HERE.host),
+            frame(FrameKind.ACK, b"", encode_ack(HERE.host, HERE.port), back, THERE.host),
+        ],
+        "challenge": challenge,
+        "keep_alive": frame(FrameKind.MEDIA, b"", b"", there, HERE.host),
+        "media": frame(FrameKind.MEDIA, bytes([1, 2, 3, 4]), b"sixteen bytes, or more", there, HERE.host),
+        "forward": {**frame(FrameKind.FORWARD, token, inner, there, HERE.host), "inside": probe.hex()},
+        "stream": {
+            "opening": stream.opening().hex(),
+            "covered": stream.send(b"".join(map(encode_stream_frame, said))).hex(),
+            "frames": [{"type": each.control, "frame": each.frame, "body": each.body.hex()} for each in said],
+        },
+    }
+
+
 # --- what was recorded --------------------------------------------------------------------------------------------
 
 
@@ -331,7 +392,11 @@ def written(table: Json) -> str:
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """Files that are not what the declarations say now."""
-    return [] if read("messages.json", folder) == json.loads(written(messages())) else ["messages.json"]
+    return [name for name, make in MADE.items() if read(name, folder) != json.loads(written(make()))]
+
+
+MADE = {"messages.json": messages, "frames.json": frames}
+"""What follows from the declarations and fixed seeds, by file."""
 
 
 def main() -> int:
@@ -345,7 +410,8 @@ def main() -> int:
         for name in changed:
             print(f"tests/vectors/{name} is out of date: python tools/vectors.py", file=sys.stderr)
         return 1 if changed else 0
-    (FOLDER / "messages.json").write_text(written(messages()), "utf-8")
+    for name, make in MADE.items():
+        (FOLDER / name).write_text(written(make()), "utf-8")
     if arguments.record:
         for name, table in recorded().items():
             (FOLDER / name).write_text(written(table), "utf-8")

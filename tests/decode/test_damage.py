@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 import struct
+from random import Random
 
 import pytest
-from captures import pcap, pcapng, udp
+from captures import ip_packets, pcap, pcapng, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halloo.base.address import Address
 from halloo.base.errors import Malformed, UsageError
+from halloo.crypto.suite import Covered
 from halloo.crypto.suites import SUITES
 from halloo.decode.capture import CutShort, is_capture, read_capture
 from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
 from halloo.decode.packets import LINKS, carried
 from halloo.decode.single import FORMS, explain
+from halloo.decode.streams import StreamSide
 from halloo.decode.traffic import Tally, explain_capture
 from halloo.decode.tree import table, words
+from halloo.link.datagrams import LAYOUTS
 from halloo.link.keys import LinkKeys
+from halloo.sim.world import Passed
+from halloo.wire.frame import encode_wanted
 
 HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 PROBE = bytes.fromhex("04DA017F454100")
@@ -171,3 +177,62 @@ def test_a_line_that_is_none_is_told_with_its_number(text: str, said: str) -> No
 def test_a_key_file_may_hold_remarks_and_both_sides() -> None:
     line = LinkKeys(2, 5, 6, bytes(32), bytes(32), bytes(32)).to_line()
     assert len(Keys.read(f"# both sides wrote here\n{line}\n\n{line}\n").links) == 1
+
+
+def test_many_small_frames_of_a_stream_take_no_longer_than_their_bytes() -> None:
+    """Twenty thousand frames in one piece: each is cut out once."""
+    suite = SUITES[0]
+    side = StreamSide(Frames(suite, b"", Keys()))
+    frames = bytes([1 << 1 | 1, 0x03]) * 20_000
+    parts = side.feed(suite.stream_cloak(b"", Random(1)).opening() + frames, 0.0)
+    assert len(parts) == 20_001
+    assert sum(len(part.data) for part in parts[1:]) == len(frames)
+
+
+@pytest.mark.parametrize("suite", [SUITES[1], SUITES[2]], ids=lambda suite: suite.name)
+def test_ipv6(suite) -> None:
+    here, there = Address.parse("[2001:db8::1]:1000"), Address.parse("[2001:db8::2]:2000")
+    cloak = suite.cloak(bytes(32), LAYOUTS)
+    rng = Random(1)
+    nack = there.host + bytes(4)
+    passed = [
+        Passed(0.0, here, there, cloak.cover(Covered(2, 0x02, b"", PROBE), bytes(16), there.host, rng), stream=False),
+        Passed(0.1, there, here, cloak.cover(Covered(2, 0x07, b"", nack), there.host, here.host, rng), stream=False),
+        Passed(0.2, here, there, cloak.cover(Covered(4, 0x02, b"", PROBE), here.host, there.host, rng), stream=False),
+    ]
+    tally = Tally()
+    capture = io.BytesIO(pcap(ip_packets(passed), 1))
+    found = list(explain_capture(read_capture(capture), Frames(suite, bytes(32), Keys()), tally))
+    assert tally.explained == 3
+    assert "does not know his own" in found[0].part.meaning
+    assert "you are 2001:db8::2" in [part.meaning for part in found[1].part.walk()]
+    assert found[2].part.meaning == "bound to 2001:db8::1 and 2001:db8::2"
+
+
+def test_behind_a_translator_the_nack_tells_which_host_was_meant() -> None:
+    """The capture has a private host; what is said later is bound to the public one."""
+    suite = SUITES[2]
+    private, server = Address.parse("10.0.0.7:1000"), Address.parse("192.0.2.2:2000")
+    public = bytes([198, 51, 100, 9])
+    cloak, rng = suite.cloak(bytes(32), LAYOUTS), Random(1)
+    passed = [
+        Passed(0.0, private, server, cloak.cover(Covered(2, 2, b"", PROBE), bytes(4), server.host, rng), stream=False),
+        Passed(0.1, server, private, cloak.cover(Covered(2, 7, b"", public + bytes(4)), b"", b"", rng), stream=False),
+        Passed(0.2, private, server, cloak.cover(Covered(4, 2, b"", PROBE), public, server.host, rng), stream=False),
+    ]
+    tally = Tally()
+    capture = io.BytesIO(pcap(ip_packets(passed)))
+    *_, last = explain_capture(read_capture(capture), Frames(suite, bytes(32), Keys()), tally)
+    assert tally.explained == 3
+    assert last.part.meaning == "bound to 198.51.100.9 and 192.0.2.2"
+
+
+@pytest.mark.parametrize("suite", [SUITES[1], SUITES[2]], ids=lambda suite: suite.name)
+def test_a_wish_for_lost_fragments(suite) -> None:
+    head, body = encode_wanted(0xBEEF, [1, 3])
+    data = suite.cloak(bytes(32), LAYOUTS).cover(Covered(2, 0x0F, head, body), HERE.host, THERE.host, Random(1))
+    part = Frames(suite, bytes(32), Keys()).datagram(data, HERE, THERE, 0.0)
+    assert not part.faults
+    said = [each.meaning for each in part.walk()]
+    assert "asks for pieces" in said
+    assert "of message 0xbeef the pieces 1, 3 again" in said

@@ -134,7 +134,7 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for name in ("messages.json", "handshake.json"):
+    for name in ("messages.json", "frames.json", "handshake.json"):
         shutil.copy(ROOT / "tests" / "vectors" / name, tmp_path)
     return tmp_path
 

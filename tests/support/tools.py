@@ -19,6 +19,8 @@ def tool(name: str) -> ModuleType:
         found = importlib.util.spec_from_file_location(known, ROOT / "tools" / f"{name}.py")
         assert found is not None
         assert found.loader is not None
+        if str(ROOT / "tools") not in sys.path:
+            sys.path.append(str(ROOT / "tools"))  # they import each other
         module = importlib.util.module_from_spec(found)
         sys.modules[known] = module
         found.loader.exec_module(module)

@@ -23,7 +23,7 @@ from halloo.link.keys import LinkKeys
 __all__ = ["decode"]
 
 NOWHERE = "0.0.0.0:0"
-MAX_TEXT = 1 << 20  # bytes of a file with hexadecimal digits, or of bytes that stand alone
+MAX_TEXT = 1 << 18  # bytes of a file that is no capture: digits, or a long stretch of a stream
 MAX_KEYS = 1 << 25  # bytes of a key file: a hundred thousand lines
 
 

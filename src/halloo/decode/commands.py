@@ -124,7 +124,7 @@ def explain_list(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int = 
         raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
     cursor.byte()
     count = cursor.varint()
-    cursor.note("list", start, f"raw, {count} objects")
+    cursor.note("list", start, f"raw, {_counted(count)}")
     if count > MAX_OBJECTS:
         raise Malformed(f"{count} objects in one list, at most {MAX_OBJECTS} are read")
     for _ in range(count):
@@ -142,7 +142,7 @@ def _packed(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, depth:
     explain_list(inner, rules, subject, depth)
     if objects:
         parts = [Part("raw form", 0, raw, "", inner.parts, fresh=True)]
-        cursor.note("list", start, f"compressed, {len(objects)} objects, {len(raw)} bytes when raw", parts)
+        cursor.note("list", start, f"compressed, {_counted(len(objects))}, {len(raw)} bytes when raw", parts)
     else:
         cursor.note("list", start, "compressed, empty")
 
@@ -185,6 +185,11 @@ def _object(cursor: Cursor, by_key: Mapping[int, tuple[str, FieldRule]], depth: 
             value = []
     known = "" if rule else " (not known here; a node passes over it)"
     cursor.note(name, start, f"id {key:#04x}, {_said(kind, name, value, rule)}{known}", inside)
+
+
+def _counted(count: int) -> str:
+    """So many objects, in words."""
+    return "1 object" if count == 1 else f"{count} objects"
 
 
 def _said(kind: Kind, name: str, value: Any, rule: FieldRule | None) -> str:

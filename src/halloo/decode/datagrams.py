@@ -237,7 +237,10 @@ class Frames:
             start = plain.position
             first = plain.varint()
             plain.note("first", start, f"the first command is number {first}" if first else "no command is in it")
+            rest = plain.position
             explain_commands(plain, SEALED, first)
+            for message in read_commands(opened.plain[rest:]):
+                plain.parts += self._talks.explain(message)
         except PeerError as fault:
             plain.stop(fault)
 
@@ -263,7 +266,8 @@ def _head(covered: Covered) -> list[Part]:
             field("link", 4, f"to the link number {head.hex()}")
         case FrameKind.FRAGMENT:
             field("message", 2, head[:2].hex())
-            field("place", 1, f"piece {head[2] & 0x0F}{', the last' if head[2] & 0x80 else ''}")
+            last = ", the last" if head[2] & 0x80 else ""
+            field("place", 1, "asks for pieces" if is_wanted(head) else f"piece {head[2] & 0x0F}{last}")
             field("of", 1, "a payload" if head[3] == FrameKind.PAYLOAD else "something unknown")
     return [Part("head, uncovered", 0, head, "", cursor.parts, fresh=True)]
 

@@ -61,41 +61,32 @@ class StreamSide:
 
     def _whole(self, now: float) -> list[Part]:
         out = []
-        while self._plain and not self.over:
-            cursor = Cursor(bytes(self._plain))
+        held, at = bytes(self._plain), 0
+        while at < len(held):
             try:
-                part = self._frame(cursor, now)
+                size = _size(held[at : at + 4])
+                if size is None or at + size > len(held):
+                    break
+                out.append(self._frame(Cursor(held[at : at + size]), now))
             except PeerError as fault:
                 self.over = True
-                cursor.stop(fault)
-                out.append(Part("frame", self._at, bytes(self._plain), f"at {self._at} of the stream", cursor.parts))
+                rest = held[at:]
+                out.append(Part("frame", 0, rest, f"at {self._at} of the stream", fault=str(fault), fresh=True))
+                at = len(held)
                 break
-            if part is None:
-                break
-            out.append(part)
-            self._at += len(part.data)
-            del self._plain[: len(part.data)]
+            at += size
+            self._at += size
+        del self._plain[:at]
         return out
 
-    def _frame(self, cursor: Cursor, now: float) -> Part | None:
-        """The frame at the beginning of what is held; None while it is not whole.  Raises Malformed."""
-        ends = [i for i, byte in enumerate(cursor.whole[:4]) if byte < 0x80]
-        if not ends:
-            if len(cursor.whole) >= 4:
-                raise Malformed("the length of a stream frame is out of bounds")
-            return None
+    def _frame(self, cursor: Cursor, now: float) -> Part:
+        """One whole frame.  Raises Malformed."""
         value = cursor.varint()
-        size, is_control = value >> 1, bool(value & 1)
-        if size > MAX_STREAM_FRAME or size < (1 if is_control else 2):
-            raise Malformed(f"a stream frame of {size} bytes")
-        if cursor.left < size:
-            return None
-        cursor.note("length", 0, f"{size} bytes of a {'control' if is_control else 'payload'} frame")
-        end = cursor.limit(size)
+        is_control = bool(value & 1)
+        cursor.note("length", 0, f"{value >> 1} bytes of a {'control' if is_control else 'payload'} frame")
         name = self._control(cursor, now) if is_control else self._payload(cursor)
-        cursor.unlimit(end)
-        whole = cursor.whole[: ends[0] + 1 + size]
-        return Part(name, 0, whole, f"frame at {self._at} of the stream, uncovered", cursor.parts, fresh=True)
+        meaning = f"frame at {self._at} of the stream, uncovered"
+        return Part(name, 0, cursor.whole, meaning, cursor.parts, fresh=True)
 
     def _payload(self, cursor: Cursor) -> str:
         start = cursor.position
@@ -130,3 +121,17 @@ class StreamSide:
                 cursor.rest()
                 cursor.note("unknown", start, "a node passes over it")
         return name
+
+
+def _size(start: bytes) -> int | None:
+    """How many bytes the frame has that begins so; None while that cannot be told.  Raises Malformed."""
+    end = next((i for i, byte in enumerate(start) if byte < 0x80), None)
+    if end is None:
+        if len(start) == 4:
+            raise Malformed("the length of a stream frame is out of bounds")
+        return None
+    value = Cursor(start[: end + 1]).varint()
+    size = value >> 1
+    if size > MAX_STREAM_FRAME or size < (1 if value & 1 else 2):
+        raise Malformed(f"a stream frame of {size} bytes")
+    return end + 1 + size
