@@ -15,6 +15,7 @@ from halloo.base.machine import Event
 from halloo.cli.network import read_descriptor
 from halloo.cli.session import open_phone
 from halloo.cli.speak import Context, password_option, read_password, run
+from halloo.login.log import Ledger
 from halloo.login.server import Served
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
@@ -46,8 +47,12 @@ def login(context: Context, folder: Path, listens: tuple[str, ...], database: st
     from halloo.runtime.accounts_sql import AccountsInDatabase
 
     place = NetworkFolder(folder)
-    addresses = tuple(Address.parse(text) for text in listens) or place.descriptor().servers
+    descriptor = place.descriptor()
+    addresses = tuple(Address.parse(text) for text in listens) or descriptor.servers
     accounts = AccountsInDatabase(database or place.default_database())
+    entered = accounts.carry_over(Ledger(descriptor.ways.suite.digest, descriptor.id))
+    if entered:
+        context.progress(f"Entered {entered} keys, certified by an earlier version, into the log.")
 
     def tell(event: Event) -> None:
         if isinstance(event, Served):

@@ -80,7 +80,7 @@ class Node:
             self.id, persona.private, persona.credential, suite.identity.sign, rng, self._requests, wall
         )
         self.login = LoginClient(
-            suite, setup.descriptor.letter_key, setup.descriptor.servers, rng, self._streams, self._requests
+            suite, setup.descriptor.letter_key, setup.descriptor.servers, rng, self._streams, self._requests, wall
         )
         self.calls = Switchboard(self.searches, self._peers, self._streams, self._requests, setup.sound, rng)
         self.supernode: Supernode | None = None

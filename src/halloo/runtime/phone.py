@@ -227,7 +227,7 @@ class Phone:
             purpose=purpose, name=name, proof=proof, key=suite.identity.public(private), new_proof=new_proof
         )
         answered = self.expect(LoginDecided, LoginUnreachable)
-        self.driver.do(self.node.act(self.node.login.apply(application, self.driver.now), self.driver.now))
+        self.driver.do(self.node.act(self.node.login.apply(application, private, self.driver.now), self.driver.now))
         event = await answered
         if isinstance(event, LoginUnreachable):
             tried = ", ".join(str(address) for address in event.tried)
