@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.base.machine import Message
-from halloo.messages import login, overlay
+from halloo.messages import log, login, overlay
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Record, SignedClaims
 from halloo.messages.link import Proof
@@ -29,7 +29,8 @@ from halloo.wire.command import (
 from halloo.wire.objects import Kind
 
 MESSAGES = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision]
+LOG_SHAPES = [log.LogEntry, log.Head, log.SignedHead]
+SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision, *LOG_SHAPES]
 LANGUAGE = Catalogue(MESSAGES)
 ADDRESSES = st.builds(
     Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(0, 0xFFFF)

@@ -54,8 +54,13 @@ class Accounts(Protocol):
     def standing(self, name: bytes, key: bytes) -> LogEntry | None:
         """The newest certification of ``key`` for ``name``, unless the name's keys were revoked after it."""
 
-    def page(self, first: int, most: int, *, name: bytes = b"", revocations: bool = False) -> tuple[LogEntry, ...]:
-        """Up to ``most`` entries from number ``first`` on: all, those of a name, or revocations alone."""
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
+        """Up to ``most`` entries from number ``first`` on: all, those of a name, or revocations alone.
+
+        ``since``: and of these only what is no older, in wall-clock seconds.
+        """
 
 
 @dataclass(slots=True)
@@ -102,12 +107,15 @@ class AccountsInMemory:
                     return entry
         return None
 
-    def page(self, first: int, most: int, *, name: bytes = b"", revocations: bool = False) -> tuple[LogEntry, ...]:
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
         """See ``Accounts``."""
         out: list[LogEntry] = []
         for entry in self.log[max(0, first - 1) :]:
             if len(out) >= most:
                 break
-            if (not name or entry.name == name) and (not revocations or entry.kind == EntryKind.REVOKED):
+            wanted = (not name or entry.name == name) and (not revocations or entry.kind == EntryKind.REVOKED)
+            if wanted and entry.wall >= since:
                 out.append(entry)
         return tuple(out)

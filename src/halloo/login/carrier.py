@@ -48,7 +48,6 @@ class Carrier:
     servers: tuple[Address, ...]
     rng: Random
     streams: Numbers
-    requests: Numbers
     tries: Tries = field(default_factory=Tries)
     _errands: dict[int, _Errand] = field(default_factory=dict)
     """By the number that the letter has towards the login servers."""

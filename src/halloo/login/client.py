@@ -33,7 +33,7 @@ from halloo.messages.login import (
     LetterBack,
 )
 
-__all__ = ["LoginClient", "LoginDecided", "LoginUnreachable"]
+__all__ = ["CARRY_AFTER", "LoginClient", "LoginDecided", "LoginUnreachable"]
 
 CARRY_AFTER = 1.5  # seconds of silence after which a supernode is asked to carry the letter
 

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 from halloo.base.errors import Refused
 from halloo.crypto.suite import Digest
-from halloo.messages.credential import Sign, Verify
-from halloo.messages.log import EntryKind, Head, LogEntry, SignedHead
+from halloo.messages.credential import Notary, Sign
+from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
 from halloo.wire.command import decode_shape, encode_shape
 
-__all__ = ["NAME_SIZE", "Ledger", "WriteEntry", "read_head"]
+__all__ = ["NAME_SIZE", "Ledger", "WriteEntry", "read_answer", "read_head"]
 
 NAME_SIZE = 16  # bytes of a name's digest: who looks for a second name with the same needs 2**128 tries
 _NAME = b"halloo log name\n"
 _KEY = b"halloo log key\n"
 _ENTRY = b"halloo log entry\n"
 _HEAD = b"halloo log head\n"
+_TOLD = b"halloo log told\n"
 
 WriteEntry = Callable[[LogEntry | None, LogEntry | None], LogEntry]
 """(newest entry, newest entry of the name) -> the entry to be added."""
@@ -71,7 +72,17 @@ class Ledger:
         return SignedHead(head=body, signature=sign(private, _HEAD + body))
 
 
-def read_head(signed: SignedHead, network: bytes, keys: tuple[bytes, ...], verify: Verify) -> Head:
+    def told(self, question: LogAsked, answer: LogTold) -> bytes:
+        """What is signed of an answer: the question without its padding, the entries' hashes, the head."""
+        asked = question.first.to_bytes(8, "big") + question.since.to_bytes(8, "big")
+        asked += bytes([question.most, question.revocations, len(question.name)]) + question.name
+        head = b"".join(signed.head for signed in answer.head)
+        hashes = b"".join(self.hash_of(entry) for entry in answer.entries)
+        numbers = question.request.to_bytes(2, "big") + bytes([answer.more, len(answer.entries)])
+        return _TOLD + asked + numbers + hashes + head
+
+
+def read_head(signed: SignedHead, notary: Notary) -> Head:
     """What a signed head says.
 
     Raises:
@@ -79,8 +90,25 @@ def read_head(signed: SignedHead, network: bytes, keys: tuple[bytes, ...], verif
         Refused: of another network, or not signed by it.
     """
     head = decode_shape(Head, signed.head)
-    if head.network != network:
+    if head.network != notary.network:
         raise Refused("the log's head is one of another network")
-    if not any(verify(key, signed.signature, _HEAD + signed.head) for key in keys):
+    if not _signed_by(notary, signed.signature, _HEAD + signed.head):
         raise Refused("the log's head is not signed by this network")
     return head
+
+
+def read_answer(ledger: Ledger, notary: Notary, question: LogAsked, answer: LogTold) -> tuple[Head, SignedHead]:
+    """The head that comes with an answer, if the network has signed all of it.
+
+    Raises:
+        Malformed, Refused: as ``read_head``, or the answer was altered on its way.
+    """
+    if not _signed_by(notary, answer.signature, ledger.told(question, answer)):
+        raise Refused("what was told of the log is not signed by this network")
+    if not answer.head:
+        raise Refused("the login server tells no head of its log")
+    return read_head(answer.head[0], notary), answer.head[0]
+
+
+def _signed_by(notary: Notary, signature: bytes, text: bytes) -> bool:
+    return any(notary.verify_network(key, signature, text) for key in notary.keys)

@@ -18,7 +18,7 @@ from a host where the name has logged in before is counted there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from halloo.base.address import Channel, Route, Wire
@@ -44,6 +44,7 @@ MAX_ANSWERS = 1_024  # answers kept for letters that come again
 SEEN_FOR = 2 * CLOCK_TOLERANCE + 60  # seconds that a letter is remembered: after that its time is over
 MAX_SEEN = 200_000  # letters; 30 MB, ten minutes at 300 a second
 MAX_KNOWN = 100_000  # pairs of name and host remembered
+_SIGNATURE_FRAME = 4  # bytes of the object around a signature
 HEAD_AGAIN = 60  # seconds for which one signature over the same head serves
 
 
@@ -235,15 +236,23 @@ class LoginServer:
         except AccountsUnavailable:
             return []  # as silent as a server that is not there: the next one is asked
         if isinstance(route, Wire):
-            told = _cut(told, len(encode_command(question)))
-        return [Send(route, told)] if told.head or not isinstance(route, Wire) else []
+            size = len(encode_command(question)) - self.suite.network_identity.signature_size - _SIGNATURE_FRAME
+            told = _cut(told, size)
+            if not told.head:
+                return []  # the question is too short for any answer
+        signature = self.suite.network_identity.sign(self.signing_key, self.ledger.told(question, told))
+        return [Send(route, replace(told, signature=signature))]
 
     def _told(self, question: LogAsked, now: float) -> LogTold:
         newest = self.accounts.newest()
         entries: tuple[LogEntry, ...] = ()
         if question.most:
             entries = self.accounts.page(
-                question.first, question.most + 1, name=question.name, revocations=question.revocations
+                question.first,
+                question.most + 1,
+                name=question.name,
+                revocations=question.revocations,
+                since=question.since if question.revocations else 0,  # alone it would mean a search through all
             )
         entries = tuple(entry for entry in entries if newest is not None and entry.number <= newest.number)
         return LogTold(
@@ -269,9 +278,7 @@ def _cut(told: LogTold, size: int) -> LogTold:
     """As much of an answer as is no longer than ``size`` bytes; without a head where not even that fits."""
     entries = told.entries
     while True:
-        cut = LogTold(
-            entries=entries, head=told.head, more=told.more or len(entries) < len(told.entries), request=told.request
-        )
+        cut = replace(told, entries=entries, more=told.more or len(entries) < len(told.entries))
         if len(encode_command(cut)) <= size:
             return cut
         if not entries:

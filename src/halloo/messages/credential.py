@@ -159,7 +159,7 @@ def list_entry(credential: bytes, listing: Listing, private: bytes, sign: Sign) 
     return Record(credential=credential, listing=body, signature=sign(private, _SIGNED_LISTING + body))
 
 
-def _nothing_is(claims: Claims) -> bool:
+def _nothing_is(_: Claims) -> bool:
     return False
 
 

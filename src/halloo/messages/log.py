@@ -74,6 +74,8 @@ class LogAsked(Message):
     most: int = number(0x02, most=MAX_PAGE, default=0)
     name: bytes = blob(0x03, most=MAX_DIGEST, default=b"")
     revocations: bool = flag(0x04, default=False)
+    since: int = number(0x06, most=1 << 40, default=0)
+    """Only what is no older, in seconds since 1970."""
     padding: bytes = blob(0x05, most=1_024, default=b"")
     request: int = request_id(default=0)
 
@@ -85,4 +87,6 @@ class LogTold(Message):
     entries: tuple[LogEntry, ...] = nested(0x01, LogEntry, most=MAX_PAGE, default=())
     head: tuple[SignedHead, ...] = nested(0x02, SignedHead, most=1, default=())
     more: bool = flag(0x03, default=False)
+    signature: bytes = blob(0x04, most=512, default=b"")
+    """The network's, over the question and the answer: what was told stays told."""
     request: int = request_id(default=0)

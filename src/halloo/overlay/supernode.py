@@ -16,10 +16,11 @@ from enum import Enum
 from math import inf
 
 from halloo.base.address import Address, Peer, Route, Stream, Wire
-from halloo.base.effects import Link, Send
+from halloo.base.effects import Link, Send, Unlink
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.credential import Entry, Notary, Party, Record
+from halloo.messages.log import SignedHead
 from halloo.messages.overlay import (
     Attach,
     Attached,
@@ -112,6 +113,8 @@ class Supernode:
     directory: Directory = field(default_factory=Directory)
     clients: dict[Peer, _Client] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
+    head: SignedHead | None = None
+    """The newest head of the login servers' log, for nodes to compare."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _mesh: dict[bytes, Peer] = field(default_factory=dict)
     """Node id of another supernode -> the link to it that stood up last."""
@@ -157,6 +160,15 @@ class Supernode:
             self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
         client = self.clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
+
+    def call_back(self) -> Effects:
+        """Some credentials were revoked: keep no records under them, and no links."""
+        revoked = self.notary.revoked
+        for entry in self.directory.all():
+            if revoked(entry.claims):
+                self.directory.forget(entry)
+        gone = [peer for peer, party in self._parties.items() if party.claims is not None and revoked(party.claims)]
+        return [Unlink(peer, "this login was revoked; log in again") for peer in gone]
 
     # --- what is heard
 
@@ -224,6 +236,7 @@ class Supernode:
             observed=_seen(route),
             supernodes=self._known(),
             clients=len(self.clients),
+            heads=() if self.head is None else (self.head,),
             request=message.request,
         )
         return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]

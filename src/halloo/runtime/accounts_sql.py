@@ -178,13 +178,17 @@ class AccountsInDatabase:
             row = self._connection.execute(_STANDING, {"name": name, "key": key}).one_or_none()
         return None if row is None else _entry(row)
 
-    def page(self, first: int, most: int, *, name: bytes = b"", revocations: bool = False) -> tuple[LogEntry, ...]:
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
         """See ``Accounts``."""
         asked = sql.select(_LOG).where(_LOG.c.number >= first)
         if name:
             asked = asked.where(_LOG.c.name == name)
         if revocations:
             asked = asked.where(_LOG.c.kind == int(EntryKind.REVOKED))
+        if since:
+            asked = asked.where(_LOG.c.wall >= since)
         with self._guarded():
             rows = self._connection.execute(asked.order_by(_LOG.c.number).limit(most)).all()
         return tuple(_entry(row) for row in rows)

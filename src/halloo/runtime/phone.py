@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -22,7 +23,10 @@ from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
 from halloo.link.handshake import Persona
 from halloo.link.notice import Notice
-from halloo.login.client import LoginDecided, LoginUnreachable
+from halloo.login.audit import Report
+from halloo.login.auditor import Audited, AuditFailed, Memory
+from halloo.login.client import CARRY_AFTER, LoginDecided, LoginUnreachable
+from halloo.login.renewal import Renewed
 from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream
 from halloo.messages.login import Application, Purpose, Verdict
@@ -88,6 +92,10 @@ class Phone:
         self.account = account
         self.cache = cache
         self.on_event: Callable[[Event], None] = lambda _: None
+        self.on_account: Callable[[Account], None] = lambda _: None
+        """Is given the account whenever the network has certified it anew."""
+        self.memory = Memory()
+        """What audits of the own name have seen; set it before ``open``, keep it after ``close``."""
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._over: dict[bytes, asyncio.Future[Event]] = {}
         self._begun: dict[bytes, asyncio.Future[Event]] = {}
@@ -142,6 +150,7 @@ class Phone:
             supernode=supernode,
             max_clients=max_clients,
             max_relayed=max_relayed,
+            memory=self.memory,
         )
         self._node = Node(setup)
         station.mind = self._node
@@ -208,43 +217,87 @@ class Phone:
                 raise NotLoggedIn(f"the network does not accept this login: {stored.reason}; use: halloo login NAME")
         return event
 
-    async def apply(self, purpose: Purpose, name: str, password: str, new_password: str = "") -> Account:
-        """Sign up, log in or change the password; the account with a fresh credential.
+    async def apply(
+        self, purpose: Purpose, name: str, password: str = "", new_password: str = "", private: bytes = b""
+    ) -> Account:
+        """Sign up, log in, change the password, or revoke every key; the account with a fresh credential.
+
+        ``private`` is the key to be certified, a new one where none is given.  To revoke takes no password but a
+        key that is certified; there is no credential after it.
 
         Raises:
             UsageError: the name cannot be one.
-            NotLoggedIn: wrong name or password.
+            NotLoggedIn: wrong name or password, or a key that is not certified.
             NotDone: the name is taken, too many attempts, or the server cannot do it now.
             NetworkUnreachable: no login server answered.
         """
         name = folded(name)
         suite = self.descriptor.ways.suite
         network = self.descriptor.id
-        proof = await asyncio.to_thread(suite.password.prove, name, password, network)
+        proof = await asyncio.to_thread(suite.password.prove, name, password, network) if password else b""
         new_proof = await asyncio.to_thread(suite.password.prove, name, new_password, network) if new_password else b""
-        private = suite.identity.make(SystemRandom())
+        private = private or suite.identity.make(SystemRandom())
         application = Application(
             purpose=purpose, name=name, proof=proof, key=suite.identity.public(private), new_proof=new_proof
         )
-        answered = self.expect(LoginDecided, LoginUnreachable)
-        self.driver.do(self.node.act(self.node.login.apply(application, private, self.driver.now), self.driver.now))
-        event = await answered
+        event = await self._applied(application, private)
         if isinstance(event, LoginUnreachable):
             tried = ", ".join(str(address) for address in event.tried)
             raise NetworkUnreachable(f"{event.reason} (tried {tried})")
         assert isinstance(event, LoginDecided)
         decision = event.decision
         match decision.verdict:
+            case Verdict.OK if purpose == Purpose.REVOKE:
+                return Account(name, private, b"")
             case Verdict.OK:
-                self.descriptor.notary.credential(decision.credential, decision.wall)
+                claims = self.descriptor.notary.credential(decision.credential, decision.wall)
+                if (claims.name, claims.key) != (name, application.key):
+                    raise NotDone("the login server certified something else than was asked for")
                 return Account(name, private, decision.credential)
+            case Verdict.REFUSED if purpose == Purpose.REVOKE:
+                raise NotLoggedIn("this login was revoked already, or is too old; use: halloo login NAME")
             case Verdict.REFUSED:
                 raise NotLoggedIn("wrong name or password")
             case Verdict.NAME_TAKEN:
                 raise NotDone(f"the name {name} is taken; choose another, or log in if it is yours")
             case Verdict.TOO_MANY:
                 raise NotDone(f"too many attempts; try again in {decision.retry_after} seconds")
+            case Verdict.CLOCK_WRONG:
+                ahead = time.time() - decision.wall
+                way = "ahead" if ahead > 0 else "behind"
+                raise NotDone(f"this machine's clock is {abs(ahead):.0f} s {way} of the login server's; set it right")
         raise NotDone(decision.reason or "the login server cannot do this now")
+
+    async def _applied(self, application: Application, private: bytes) -> Event:
+        """The answer to an application.  Where the servers stay silent, a supernode is found to carry it."""
+        answered = self.expect(LoginDecided, LoginUnreachable)
+        node, driver = self.node, self.driver
+        driver.do(node.act(node.login.apply(application, private, driver.now), driver.now))
+        await asyncio.wait({answered}, timeout=CARRY_AFTER)
+        if not answered.done() and node.supernode is None:
+            driver.do(node.begin(driver.now))  # harmless while we are on line already
+        return await answered
+
+    async def audit(self) -> Report:
+        """Look in the login servers' log which keys were certified for our name.
+
+        Raises:
+            NotLoggedIn: nobody is logged in here.
+            NetworkUnreachable: no login server answered.
+            NotDone: what was told is no log.
+        """
+        auditor = self.node.papers.auditor
+        if self.account is None or auditor is None:
+            raise NotLoggedIn("nobody is logged in here; use: halloo login NAME")
+        done = self.expect(Audited, AuditFailed)
+        if auditor.claims is None:
+            self.driver.do(self.node.act(auditor.certified(self.account.claims, self.driver.now), self.driver.now))
+        self.driver.do(self.node.act(auditor.audit(self.driver.now), self.driver.now))
+        event = await done
+        if isinstance(event, AuditFailed):
+            raise NetworkUnreachable(event.reason) if event.unreachable else NotDone(event.reason)
+        assert isinstance(event, Audited)
+        return event.report
 
     async def search(self, name: str) -> SearchDone:
         """Look somebody up by exact name.  Raises UsageError for what cannot be a name."""
@@ -369,6 +422,9 @@ class Phone:
             raise fault from None
 
     def _heard(self, event: Event) -> None:
+        if isinstance(event, Renewed) and self.account is not None:
+            self.account = replace(self.account, credential=event.credential)
+            self.on_account(self.account)
         if isinstance(event, Rang) and not event.outgoing:
             self._incoming.put_nowait(event.call)
         for wanted, future in list(self._waiting):
