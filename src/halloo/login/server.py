@@ -71,6 +71,8 @@ class LoginServer:
     rng: Random
     wall: float
     limits: Limits = field(default_factory=Limits)
+    valid_for: int = VALID_FOR
+    """Seconds that a credential lives; never more than VALID_FOR, for which revocations are remembered."""
     tries: Tries = field(default_factory=Tries)
     _answers: OrderedDict[bytes, LetterAnswer] = field(default_factory=OrderedDict)
     _seen: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
@@ -139,7 +141,7 @@ class LoginServer:
                     if len(self._known) > MAX_KNOWN:
                         self._known.popitem(last=False)
                     return self._certify(name, application, account, now)
-                case Purpose.RENEW | Purpose.REVOKE if standing and wall < standing.wall + VALID_FOR + RENEW_GRACE:
+                case Purpose.RENEW | Purpose.REVOKE if standing and wall < standing.wall + self.valid_for + RENEW_GRACE:
                     return self._certify(name, application, account, now)
             self.tries.spend(buckets, now)
             taken = application.purpose == Purpose.SIGN_UP
@@ -200,7 +202,7 @@ class LoginServer:
         claims = Claims(
             name=name,
             key=application.key,
-            expires=wall + VALID_FOR,
+            expires=wall + self.valid_for,
             issued=wall,
             network=self.network,
             entry=entry.number,

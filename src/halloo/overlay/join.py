@@ -296,7 +296,7 @@ class Join:
             return [*out, JoinFailed(tuple(self._tried))]
         pause = self.timings.pause
         if self.timings.jitter:
-            pause = self.rng.random() * min(pause, 2.0**self._round)
+            pause = self.rng.random() * min(pause, 2.0 ** min(self._round, 60))
         self.state = State.PAUSING
         self.timers[Timer.ROUND] = now + pause
         return out

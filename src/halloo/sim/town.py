@@ -49,6 +49,8 @@ class Town:
     profile: str = "plain"
     net: dict[str, Any] = field(default_factory=dict)
     sound: Callable[[], SoundStream] = _silence
+    valid_for: int = VALID_FOR
+    """Seconds that a credential lives."""
 
     def __post_init__(self) -> None:
         self.world = World(self.seed, **self.net)
@@ -122,7 +124,7 @@ class Town:
         claims = Claims(
             name=folded_name,
             key=key,
-            expires=issued + VALID_FOR,
+            expires=issued + self.valid_for,
             issued=issued,
             network=self.descriptor.id,
             entry=entry.number,
@@ -135,6 +137,7 @@ class Town:
         server = LoginServer(
             self.suite, self.descriptor.id, self.secrets.login, self.secrets.letter, self.accounts, rng, WALL
         )
+        server.valid_for = self.valid_for
         persona = Persona(self.suite, self.descriptor.notary, self.suite.identity.make(rng), b"", rng)
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (LOGIN.host,), WALL)
         self.world.settle("login", Station(endpoint, LoginMind(server)), LOGIN)
