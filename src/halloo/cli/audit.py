@@ -11,11 +11,12 @@ from halloo.base.machine import Event
 from halloo.cli.session import open_phone
 from halloo.cli.speak import Context, Exit, run
 from halloo.login.audit import Report
-from halloo.login.auditor import LogContradicted, Memory
+from halloo.login.auditor import Audited, LogContradicted, Memory
+from halloo.login.renewal import CredentialExpired, RenewalRefused, Renewed
 from halloo.messages.log import EntryKind, LogEntry
 from halloo.node.descriptor import grouped
 
-__all__ = ["audit"]
+__all__ = ["audit", "notice"]
 
 
 @click.command()
@@ -72,6 +73,24 @@ def audit_table(report: Report, memory: Memory, contradictions: list[str]) -> di
         "faults": faults,
         "words": _words(report, memory, strange, faults),
     }
+
+
+def notice(event: Event) -> tuple[dict[str, Any], str] | None:
+    """What a running node should say of an event that concerns the login: a JSON line, and words."""
+    match event:
+        case CredentialExpired() | RenewalRefused():
+            return {"event": "login", "reason": event.reason}, f"Warning: {event.reason}."
+        case Renewed():
+            when = _when(event.claims.expires)
+            return {"event": "renewed", "expires": event.claims.expires}, f"The login was renewed until {when}."
+        case LogContradicted():
+            evidence = [signed.head.hex() + ":" + signed.signature.hex() for signed in event.evidence]
+            return {"event": "log", "reason": event.words, "evidence": evidence}, f"Warning: {event.words}."
+        case Audited() if not event.report.clean:
+            report = event.report
+            words = warnings(report.name, list(report.strange), report.revoked, list(report.faults))
+            return {"event": "audit", "warnings": words}, "\n".join(f"Warning: {one}." for one in words)
+    return None
 
 
 _KINDS = frozenset(int(kind) for kind in EntryKind)

@@ -32,8 +32,9 @@ async def open_phone(
         if logged_in is not None:
             phone.on_account = home.keep_account
             phone.memory, warning = home.memory()
-            if warning:
-                context.progress(f"Warning: {warning}")
+            phone.acquaintances, other = home.acquaintances()
+            for words in filter(None, (warning, other)):
+                context.progress(f"Warning: {words}")
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -49,6 +50,7 @@ async def open_phone(
             home.keep_host_cache(cache)
             if logged_in is not None:
                 home.keep_memory(logged_in.name, phone.memory)
+                home.keep_acquaintances(phone.acquaintances)
 
 
 @asynccontextmanager

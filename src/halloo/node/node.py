@@ -82,20 +82,12 @@ class Node:
         self.join = Join(
             profile.join, setup.cache, self.id, port, rng, self._peers, self._streams, self._requests, wall
         )
-        self.papers = Papers(
-            setup.descriptor,
-            persona,
-            setup.memory,
-            (self._streams, self._requests),
-            rng,
-            wall,
-            supernode=setup.supernode,
-        )
+        numbers = self._streams, self._requests
+        self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
         self.searches = Searches(persona.notary, self._requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, self._requests, wall
         )
-        self.memory = setup.memory
         self.calls = Switchboard(self.searches, self._peers, self._streams, self._requests, setup.sound, rng)
         self.supernode: Supernode | None = None
         self.relayer: Relayer | None = None

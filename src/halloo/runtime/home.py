@@ -3,6 +3,7 @@
     network.toml            the description of the network joined
     identity/account.json   name, private key, credential                    mode 0600
     identity/audit.json     what audits of the own name have seen            mode 0600
+    identity/known.json     whose key was seen when                          mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
 
@@ -27,6 +28,7 @@ from halloo.messages.credential import Claims, credential_of
 from halloo.messages.log import SignedHead
 from halloo.node.descriptor import Descriptor, from_toml
 from halloo.overlay.hostcache import HostCache
+from halloo.runtime.acquaintances import Acquaintances
 
 __all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "replace_file"]
 
@@ -173,6 +175,24 @@ class Home:
             "seen": [memory.seen[0], _text(memory.seen[1])],
         }
         replace_file(self.audit_path, json.dumps(table, indent=1).encode(), mode=0o600)
+
+    def acquaintances(self) -> tuple[Acquaintances, str]:
+        """Whom we have talked to, and a warning where the file was damaged (it is kept aside then)."""
+        path = self.path / "identity" / "known.json"
+        try:
+            return Acquaintances.load(path.read_text("utf-8")), ""
+        except FileNotFoundError:
+            return Acquaintances(), ""
+        except (UsageError, UnicodeDecodeError, OSError) as fault:
+            kept = _set_aside(path, "damaged")
+            words = f"the list of known keys was damaged ({fault}) and is kept as {kept}; a new one is begun"
+            return Acquaintances(), words
+
+    def keep_acquaintances(self, known: Acquaintances) -> None:
+        """Write whom we have talked to, where that is not written yet."""
+        if known.changed:
+            replace_file(self.path / "identity" / "known.json", known.dump().encode(), mode=0o600)
+            known.changed = False
 
     # --- host cache and port
 

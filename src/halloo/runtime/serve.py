@@ -92,6 +92,7 @@ async def start_login_server(
     suite = descriptor.ways.suite
     try:
         fits = suite.network_identity.public(secrets.login) == descriptor.login_key
+        fits = fits and suite.network_envelope.public(secrets.letter) == descriptor.letter_key
     except UsageError:
         fits = False
     if not fits:
