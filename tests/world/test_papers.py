@@ -59,7 +59,7 @@ def ask(town: Town, name: str, purpose: int, password: bytes = b"", new: bytes =
         purpose=purpose, name=name, proof=password, new_proof=new, key=town.suite.identity.public(private)
     )
     before = len(world.events(LoginDecided, name)) + len(world.events(LoginUnreachable, name))
-    town.act(name, node.login.apply(application, private, world.now))
+    town.act(name, node.papers.ask.apply(application, private, world.now))
     world.run(
         world.now + 30,
         lambda: len(world.events(LoginDecided, name)) + len(world.events(LoginUnreachable, name)) > before,
@@ -340,3 +340,49 @@ def test_one_node_does_not_have_all_letters_carried() -> None:
     assert isinstance(decided[-1], LoginUnreachable)
     assert "carries no more letters" in decided[-1].reason
     assert len(world.events(LetterCarried)) <= 8
+
+
+# --- what nodes and supernodes show each other
+
+
+def test_a_credential_that_the_log_does_not_hold_is_noticed_where_it_is_published() -> None:
+    town = Town(18, supernodes=2)
+    settled(town, "alice")
+    world = town.world
+    world.run(world.now + 60)
+    assert not world.events(LogContradicted)
+    make = town.credential
+    town.credential = lambda name, key, **more: _unlogged(town, make, name, key)  # type: ignore[method-assign]
+    town.user("mallory")
+    world.run(world.now + 2.4 * EVERY)
+    words = [event.words for event in world.events(LogContradicted)]
+    assert any("the credential of mallory speaks of another entry" in text for text in words)
+    assert all(event.evidence for event in world.events(LogContradicted))
+
+
+def _unlogged(town: Town, make: Any, name: str, key: bytes) -> bytes:
+    """A credential whose entry is taken out of the log again, and another put in its place."""
+    credential: bytes = make(name, key)
+    town.accounts.log.pop()
+    town.accounts.append(b"somebody", server(town).ledger.write(EntryKind.CERTIFIED, b"somebody" * 2, b"k", int(WALL)))
+    return credential
+
+
+def test_two_supernodes_that_are_told_different_stories_find_out() -> None:
+    town = Town(19, supernodes=1)
+    world = town.world
+    town.credential("dora", b"key")
+    world.run(30)
+    watch = town.node("supernode0").papers.watch
+    assert watch is not None
+    honest = list(town.accounts.log)
+    # From here on the server tells a log in which dora never was.
+    town.accounts.log.clear()
+    server(town)._head = None
+    town.credential("emil", b"another")
+    town._settle("late", Address.parse("10.1.0.9:33033"), supernode=True)
+    world.run(world.now + 30)
+    assert watch.chain.count == len(honest) == len(town.accounts.log)
+    assert world.events(LogContradicted)
+    assert "two different logs" in world.events(LogContradicted)[0].words
+    assert len(world.events(LogContradicted)[0].evidence) == 2

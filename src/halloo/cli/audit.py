@@ -84,7 +84,7 @@ def notice(event: Event) -> tuple[dict[str, Any], str] | None:
             when = _when(event.claims.expires)
             return {"event": "renewed", "expires": event.claims.expires}, f"The login was renewed until {when}."
         case LogContradicted():
-            evidence = [signed.head.hex() + ":" + signed.signature.hex() for signed in event.evidence]
+            evidence = [signed.hex() for signed in event.evidence]
             return {"event": "log", "reason": event.words, "evidence": evidence}, f"Warning: {event.words}."
         case Audited() if not event.report.clean:
             report = event.report

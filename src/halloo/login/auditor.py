@@ -22,6 +22,7 @@ from halloo.login.audit import NameChain, Report, contradiction, examined
 from halloo.login.log import Ledger, read_answer, read_head
 from halloo.messages.credential import Claims, Notary
 from halloo.messages.log import MAX_PAGE, Head, LogAsked, LogTold, SignedHead
+from halloo.wire.command import encode_shape
 
 __all__ = ["AuditFailed", "Audited", "Auditor", "LogContradicted", "Memory"]
 
@@ -69,10 +70,13 @@ class AuditFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LogContradicted(Event):
-    """The login servers signed what cannot both be true.  ``evidence``: both signed heads, for whoever wants to see."""
+    """The login servers signed what cannot be true together.
+
+    ``evidence``: what they signed (SignedHead shapes, a credential), for whoever wants to see.
+    """
 
     words: str
-    evidence: tuple[SignedHead, ...]
+    evidence: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -205,7 +209,7 @@ class Auditor:
         before = read_head(held, self.notary)
         words = contradiction(before, head)
         if words:
-            return [LogContradicted(words, (held, signed))]
+            return [LogContradicted(words, (encode_shape(held), encode_shape(signed)))]
         if head.count >= before.count:
             self.memory.head = signed
         return []
@@ -237,7 +241,7 @@ class Auditor:
         if entry is not None and entry.number == head.count and self.ledger.hash_of(entry) == head.newest:
             return []
         words = f"the login server tells us another entry {head.count} than it signed towards our supernode"
-        return [LogContradicted(words, (signed, *message.head))]
+        return [LogContradicted(words, tuple(encode_shape(one) for one in (signed, *message.head)))]
 
     def _failed(self, reason: str, *, unreachable: bool = False) -> Effects:
         self._chain, self._asking_point = None, False

@@ -6,11 +6,13 @@
       | --- LogAsked (new entries) -> |   every ten minutes, page by page
       | <-- LogTold ----------------- |
 
-Every entry since the first head is chained; every head is compared with the one before.
+Every entry since the first head is chained; every head is compared with the one before.  What others show is compared
+with what was read: heads that nodes and supernodes were told, and credentials, each of which names its entry.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -23,13 +25,16 @@ from halloo.login.audit import Chain, contradiction
 from halloo.login.auditor import QUESTION, LogContradicted
 from halloo.login.log import Ledger, read_answer, read_head
 from halloo.login.revocations import CREDENTIAL_LIFE, Revocations
-from halloo.messages.credential import Notary
+from halloo.messages.credential import Claims, Notary
 from halloo.messages.log import MAX_PAGE, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
+from halloo.wire.command import encode_shape
 
 __all__ = ["HeadSeen", "KeysRevoked", "Watch"]
 
 EVERY = 600.0  # seconds between looks, 20 % more or less: how long a revoked key may still be served
 RETRY = 60.0  # seconds after a look that nobody answered; 50 % more or less
+MAX_HASHES = 8_192  # of the newest entries, kept for comparing; 1 MB, a day of a network of ten thousand
+MAX_CLAIMED = 1_024  # entries that credentials name and that are still to be read
 BEHIND = 24  # entries still to be read from which on a stream is cheaper than many datagrams
 
 
@@ -82,6 +87,10 @@ class Watch:
     _question: LogAsked | None = None
     _newest: bytes = b""
     """The hash in ``head``."""
+    _hashes: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    """By number, the hashes of the entries read last."""
+    _claimed: OrderedDict[int, tuple[bytes, str, bytes]] = field(default_factory=OrderedDict)
+    """By number, what was shown of entries still to come: (hash, in words where it stood, evidence)."""
 
     def __post_init__(self) -> None:
         self.chain = Chain(self.ledger)
@@ -116,7 +125,8 @@ class Watch:
             words = words or str(fault)
         if words:
             # Say so, and begin anew with the log that is told now: revocations must be heard of all the same.
-            out.append(LogContradicted(words, (*((self.head,) if self.head else ()), signed)))
+            both = (self.head, signed) if self.head is not None else (signed,)
+            out.append(LogContradicted(words, tuple(encode_shape(one) for one in both)))
             self.state, again = State.HEAD, False
         elif self.head is None or head.newest != self._newest:
             self.head, self._newest = signed, head.newest
@@ -137,13 +147,62 @@ class Watch:
             out += self._ask(now)
         return out
 
+    def head_shown(self, signed: SignedHead, now: float) -> Effects:
+        """Somebody shows us a head of the log that he was told."""
+        try:
+            head = read_head(signed, self.notary)
+        except PeerError:
+            return []  # his own invention is no evidence of anything
+        words = self._contradicted(head)
+        if words and self.head is not None:
+            return [LogContradicted(words, (encode_shape(self.head), encode_shape(signed)))]
+        if not head.count:
+            return []
+        where = f"a signed head of {head.count} entries that others were shown"
+        return self._claim(head.count, head.newest, where, encode_shape(signed))
+
+    def credential_shown(self, claims: Claims, credential: bytes, now: float) -> Effects:
+        """Somebody shows us a credential that holds: does the log hold what it says?"""
+        if not claims.entry:
+            return []
+        where = f"the credential of {claims.name}"
+        return self._claim(claims.entry, claims.entry_hash, where, credential)
+
     # --- inside
+
+    def _claim(self, count: int, digest: bytes, where: str, evidence: bytes) -> Effects:
+        """Compare a hash with the entry that it is of, now or when we come to read it."""
+        held = self._hashes.get(count)
+        if held is not None:
+            return [] if held == digest else [_another(count, where, evidence)]
+        if count > self.chain.count:
+            claimed = self._claimed.get(count)
+            if claimed is not None and claimed[0] != digest:
+                return [_another(count, f"{claimed[1]} and {where}", claimed[2], evidence)]
+            self._claimed[count] = digest, where, evidence
+            if len(self._claimed) > MAX_CLAIMED:
+                self._claimed.popitem(last=False)
+        return []
+
+    def _take_in(self, entries: tuple[LogEntry, ...]) -> Effects:
+        """Chain these, and compare them with what was shown of them before.  Raises Refused."""
+        out: Effects = []
+        for entry in entries:
+            self.chain.add((entry,))
+            self._hashes[entry.number] = self.chain.newest
+            if len(self._hashes) > MAX_HASHES:
+                self._hashes.popitem(last=False)
+            claimed = self._claimed.pop(entry.number, None)
+            if claimed is not None and claimed[0] != self.chain.newest:
+                out.append(_another(entry.number, *claimed[1:]))
+        return out
 
     def _read(self, message: LogTold, head: Head, now: float) -> tuple[Effects, bool, int]:
         """Take in a page: (what to tell, whether to ask on at once, how many entries are still to come)."""
         match self.state:
             case State.HEAD:
                 self.chain.count, self.chain.newest = head.count, head.newest
+                self._hashes = OrderedDict({head.count: head.newest} if head.count else {})
                 self.state, self._first = State.REVOCATIONS, 0
                 return [], True, 0
             case State.REVOCATIONS:
@@ -154,10 +213,10 @@ class Watch:
                 if not message.more:
                     self.state = State.ENTRIES
                 return self._revoked(message.entries, now), True, MAX_PAGE if message.more else 0
-        self.chain.add(message.entries)
+        out = self._take_in(message.entries)
         self.chain.agrees(head)
         behind = head.count - self.chain.count
-        return self._revoked(message.entries, now), behind > 0 and bool(message.entries), behind
+        return out + self._revoked(message.entries, now), behind > 0 and bool(message.entries), behind
 
     def _revoked(self, entries: tuple[LogEntry, ...], now: float) -> Effects:
         revocations = (entry for entry in entries if entry.kind == EntryKind.REVOKED)
@@ -180,3 +239,7 @@ class Watch:
 
     def _later(self, now: float, after: float, jitter: float) -> None:
         self.timers[Timer.LOOK] = now + after * (1 - jitter + 2 * jitter * self.rng.random())
+
+
+def _another(count: int, where: str, *evidence: bytes) -> LogContradicted:
+    return LogContradicted(f"{where} speaks of another entry {count} than the log holds", evidence)

@@ -133,10 +133,11 @@ class Store(Message):
 
 @command(13, Form.REPLY)
 class Stored(Message):
-    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why."""
+    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why.  ``heads`` as in Attached."""
 
     copies: int = number(0x01, most=64)
     reason: str = text(0x02, most=200, default="")
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 
@@ -160,11 +161,12 @@ class Found(Message):
 
 @command(0x65, Form.REQUEST)
 class Mesh(Message):
-    """One supernode to another: I am one too, at ``listening``, and know these."""
+    """One supernode to another: I am one too, at ``listening``, and know these.  ``heads`` as in Attached."""
 
     node: bytes = wide(0x01)
     listening: Address = address(0x11)
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 
@@ -175,6 +177,7 @@ class Meshed(Message):
     node: bytes = wide(0x01)
     listening: Address = address(0x11)
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 

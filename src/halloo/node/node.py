@@ -20,7 +20,6 @@ from halloo.call.call import Answered, Ended
 from halloo.link.handshake import Persona
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
 from halloo.login.auditor import Memory
-from halloo.login.client import LoginClient
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
@@ -34,7 +33,7 @@ from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Join, Joined, Lost
 from halloo.overlay.publish import Publisher
 from halloo.overlay.search import SearchDone, Searches
-from halloo.overlay.supernode import Supernode
+from halloo.overlay.supernode import RecordKept, Supernode
 from halloo.path.relayer import Relayer
 
 __all__ = ["Node", "NodeSetup"]
@@ -108,11 +107,6 @@ class Node:
             self.relayer = Relayer(rng, setup.max_relayed)
 
     # --- the owner
-
-    @property
-    def login(self) -> LoginClient:
-        """What the user asks of the login servers."""
-        return self.papers.ask
 
     def begin(self, now: float) -> Effects:
         """Come on line: join, or take up a supernode's duties."""
@@ -236,11 +230,16 @@ class Node:
         return self.searches.receive(message, sender, now) + self._to_supernode(message, sender, now)
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.publisher.receive(message, sender, now)
+        out = self.publisher.receive(message, sender, now)
+        return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
 
     def _attached(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.join.receive(message, sender, now)
         return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
+
+    def _meshing(self, message: Any, sender: Any, now: float) -> Effects:
+        out = self._to_supernode(message, sender, now)
+        return out + (self.papers.heads(message.heads, now) if self.supernode else [])
 
     def _letter_answer(self, message: Any, sender: Any, now: float) -> Effects:
         return self.papers.answered(message, sender, now) if not isinstance(sender, int) else []
@@ -319,6 +318,9 @@ class Node:
             self.supernode.head = event.signed
         return []
 
+    def _record_kept(self, event: RecordKept, now: float) -> Effects:
+        return self.papers.credential_seen(event.entry, now)
+
     def _keys_revoked(self, event: KeysRevoked, now: float) -> Effects:
         return self.supernode.call_back() if self.supernode else []
 
@@ -362,8 +364,8 @@ class Node:
         overlay.Store: _to_supernode,
         overlay.Search: _to_supernode,
         overlay.Replicate: _to_supernode,
-        overlay.Mesh: _to_supernode,
-        overlay.Meshed: _to_supernode,
+        overlay.Mesh: _meshing,
+        overlay.Meshed: _meshing,
         overlay.Found: _found,
         overlay.Stored: _stored,
         letters.LetterAnswer: _letter_answer,
@@ -388,6 +390,7 @@ class Node:
         Renewed: _renewed,
         HeadSeen: _head_seen,
         KeysRevoked: _keys_revoked,
+        RecordKept: _record_kept,
         SearchDone: _searched,
         Answered: _call_event,
         Ended: _call_event,

@@ -22,7 +22,7 @@ from halloo.login.log import Ledger
 from halloo.login.renewal import Renewal
 from halloo.login.revocations import Revocations
 from halloo.login.watch import Watch
-from halloo.messages.credential import Claims, credential_of
+from halloo.messages.credential import Claims, Entry, credential_of
 from halloo.messages.log import LogTold, SignedHead
 from halloo.messages.login import CarryLetter, LetterAnswer, LetterBack
 from halloo.node.descriptor import Descriptor
@@ -124,12 +124,16 @@ class Papers:
         return self.carrier.carry(message, sender, key, now) if self.carrier else []
 
     def heads(self, shown: tuple[SignedHead, ...], now: float) -> Effects:
-        """Our supernode shows the newest heads it has seen."""
+        """A supernode shows the newest head that it has seen."""
         out: Effects = []
-        if self.auditor is not None:
-            for signed in shown:
-                out += self.auditor.head_shown(signed, now)
+        for signed in shown:
+            out += self.auditor.head_shown(signed, now) if self.auditor else []
+            out += self.watch.head_shown(signed, now) if self.watch else []
         return out
+
+    def credential_seen(self, entry: Entry, now: float) -> Effects:
+        """A node of ours shows its credential."""
+        return self.watch.credential_shown(entry.claims, entry.record.credential, now) if self.watch else []
 
     def down(self, peer: Peer) -> Effects:
         """A link ended."""

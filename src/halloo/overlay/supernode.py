@@ -43,7 +43,7 @@ from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.slots import members, slot_of
 
-__all__ = ["ClientGone", "ClientTaken", "Meshing", "Supernode"]
+__all__ = ["ClientGone", "ClientTaken", "Meshing", "RecordKept", "Supernode"]
 
 MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
 RELAY_SEARCH = 2.0  # seconds that another supernode has for an answer
@@ -79,6 +79,13 @@ class Meshing(Event):
     """We know another supernode now."""
 
     address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKept(Event):
+    """A node of ours published its record; it holds."""
+
+    entry: Entry
 
 
 @dataclass(slots=True)
@@ -146,7 +153,7 @@ class Supernode:
         """A link stands, ours or theirs."""
         self._parties[peer] = party
         if peer in self._dialling:
-            return [Send(peer, Mesh(node=self.node, listening=self.listening, supernodes=self._known(), request=0))]
+            return [Send(peer, self._introduction())]
         return []
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
@@ -201,7 +208,11 @@ class Supernode:
                     self._keep(record, now)
             case Mesh():
                 meshed = Meshed(
-                    node=self.node, listening=self.listening, supernodes=self._known(), request=message.request
+                    node=self.node,
+                    listening=self.listening,
+                    supernodes=self._known(),
+                    heads=self._heads,
+                    request=message.request,
                 )
                 return [Send(sender, meshed), *self._met(message, sender, now)]
             case Meshed():
@@ -236,7 +247,7 @@ class Supernode:
             observed=_seen(route),
             supernodes=self._known(),
             clients=len(self.clients),
-            heads=() if self.head is None else (self.head,),
+            heads=self._heads,
             request=message.request,
         )
         return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
@@ -266,7 +277,8 @@ class Supernode:
         self.directory.store(entry, now + self.wall)
         others = self._others_of(entry.name)
         out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
-        return [*out, Send(sender, Stored(copies=1 + len(others), request=message.request))]
+        stored = Stored(copies=1 + len(others), heads=self._heads, request=message.request)
+        return [*out, RecordKept(entry), Send(sender, stored)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
         entry = self.directory.find(message.name, now + self.wall)
@@ -296,6 +308,13 @@ class Supernode:
         return [self._mesh[node] for node in members(slot, [self.node, *self._mesh]) if node != self.node]
 
     # --- the mesh
+
+    @property
+    def _heads(self) -> tuple[SignedHead, ...]:
+        return () if self.head is None else (self.head,)
+
+    def _introduction(self) -> Mesh:
+        return Mesh(node=self.node, listening=self.listening, supernodes=self._known(), heads=self._heads, request=0)
 
     def _known(self) -> tuple[Address, ...]:
         return (self.listening, *self.mesh.values())[:40]

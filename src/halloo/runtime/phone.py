@@ -250,7 +250,7 @@ class Phone:
         """The answer to an application.  Where the servers stay silent, a supernode is found to carry it."""
         answered = self.expect(LoginDecided, LoginUnreachable)
         node, driver = self.node, self.driver
-        driver.do(node.act(node.login.apply(application, private, driver.now), driver.now))
+        driver.do(node.act(node.papers.ask.apply(application, private, driver.now), driver.now))
         await asyncio.wait({answered}, timeout=CARRY_AFTER)
         if not answered.done() and node.supernode is None:
             driver.do(node.begin(driver.now))  # harmless while we are on line already
