@@ -25,6 +25,8 @@ def anything(rng: Random, kind: type[Any], real: dict[str, list[Any]] | None = N
     for field in dataclasses.fields(kind):
         rule = field.metadata.get("rule")
         known = real.get(field.name) if real else None
+        if known and isinstance(known[0], str) and (rule is None or rule.kinds[0] is not Kind.TEXT):
+            known = None  # a field of the same name, and of another kind
         if known and rng.random() < 0.5:
             values[field.name] = rng.choice(known)
         elif rule is None:

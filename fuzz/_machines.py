@@ -385,7 +385,8 @@ SUBJECTS: tuple[Subject, ...] = (
         hears=(Letter,),
         tidings={"a true letter": _true_letter},
         wake=lambda *_: [],
-        bounds={"_answers": 1_024, "_left": 20_000, "accounts": 1 << 30, "keys": 1 << 30},
+        bounds={"_answers": 1_024, "_seen": 200_000, "_known": 1 << 30, "_left": 20_000}
+        | dict.fromkeys(("accounts", "keys", "log"), 1 << 30),
     ),
     Subject(
         "reach",
