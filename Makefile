@@ -19,7 +19,7 @@ test: lint
 	$(BIN)/python -m pytest -m "$(ALONE)" </dev/null
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests bench fuzz
+	$(BIN)/ruff check src tests bench fuzz tools
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev

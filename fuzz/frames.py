@@ -13,7 +13,7 @@ from fuzz._anything import MESSAGES, anything
 from fuzz._bytes import damaged
 from fuzz._harness import Run, alone
 from halloo.base.errors import Malformed
-from halloo.link.datagrams import MAX_PIECE
+from halloo.link.fragments import MAX_PIECE
 from halloo.link.reliable import QUEUE, WINDOW, Reliable
 from halloo.wire.command import encode_command
 from halloo.wire.frame import (
@@ -27,10 +27,13 @@ from halloo.wire.frame import (
     decode_ack,
     decode_nack,
     decode_resend,
+    decode_wanted,
     encode_ack,
     encode_nack,
     encode_resend,
     encode_stream_frame,
+    encode_wanted,
+    is_wanted,
 )
 
 
@@ -111,10 +114,17 @@ def fragments(run: Run) -> None:
         run.input = head + piece
         now += rng.choice((0.0, 0.0, 0.1, 6.0))
         try:
-            whole = held.add(head, piece, now)
-            assert whole is None or len(whole) <= MAX_PIECES * MAX_PIECE
+            if is_wanted(head):
+                number, missing = decode_wanted(head, piece)
+                assert encode_wanted(number, missing) == (head, piece)
+            else:
+                whole = held.add(head, piece, now)
+                assert whole is None or len(whole) <= MAX_PIECES * MAX_PIECE
         except Malformed:
             pass
+        for number, missing in held.wanted(now):
+            assert decode_wanted(*encode_wanted(number, missing)) == (number, missing)
+        assert held.ask_at > now
         assert held.held <= held.most * MAX_PIECES * MAX_PIECE
     run.executions += len(sent)
 

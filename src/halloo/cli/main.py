@@ -16,6 +16,7 @@ __all__ = ["main"]
 VERBS = {
     "answer": ("call", "answer"),
     "call": ("call", "call"),
+    "decode": ("decode", "decode"),
     "demo": ("demo", "demo"),
     "hangup": ("node", "hangup"),
     "join": ("account", "join"),

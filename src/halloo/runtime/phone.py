@@ -20,8 +20,8 @@ from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
 from halloo.link.notice import Notice
+from halloo.link.persona import Persona
 from halloo.login.client import LoginDecided, LoginUnreachable
 from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream
@@ -37,6 +37,7 @@ from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.runtime.home import Account, NotLoggedIn
+from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
 from halloo.runtime.sound import Sink, Source
@@ -122,7 +123,7 @@ class Phone:
                 raise NotLoggedIn(f"{fault}; log in again: halloo login {self.account.name}") from None
         private = self.account.private if self.account else suite.identity.make(rng)
         credential = self.account.credential if self.account else b""
-        persona = Persona(suite, self.descriptor.notary, private, credential, rng)
+        persona = Persona(suite, self.descriptor.notary, private, credential, rng, key_log())
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (), wall)
         station = Station(endpoint, _Asleep())
         self._driver = Driver(station, self._heard)

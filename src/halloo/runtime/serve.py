@@ -12,13 +12,14 @@ from halloo.base.address import Address
 from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.base.machine import Event
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.accounts import Accounts
 from halloo.login.server import LoginServer
 from halloo.node.descriptor import Descriptor, Secrets, from_toml
 from halloo.node.login_mind import LoginMind
 from halloo.node.station import Station
 from halloo.runtime.home import replace_file
+from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
 from halloo.runtime.phone import wall_offset
 
@@ -92,7 +93,7 @@ async def start_login_server(
     if not fits:
         raise Unusable(f"the keys in {folder.path / 'secret'} are damaged, or not those of this network")
     server = LoginServer(suite, descriptor.id, secrets.login, secrets.letter, accounts, rng, wall)
-    persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng)
+    persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng, key_log())
     endpoint = Endpoint(persona, descriptor.cloak_key, (address.host for address in listen), wall)
     driver = Driver(Station(endpoint, LoginMind(server)), on_event)
     return driver, [await driver.listen(address) for address in listen]
