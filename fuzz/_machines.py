@@ -143,6 +143,12 @@ def _of_nodes(attribute: str) -> Finder:
     return find
 
 
+def _of_papers(attribute: str) -> Finder:
+    return lambda town: [
+        machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None
+    ]
+
+
 def _nodes(town: Town) -> list[Any]:
     return [town.node(name) for name in town.world.residents if name != "login"]
 
@@ -187,19 +193,26 @@ def _server_hears(server: Any, message: Any, sender: Any, now: float) -> Any:
 
 def _true_letter(server: Any, rng: Random, now: float) -> Any:
     """A letter that can be opened, with anything in it."""
+    private = rng.randbytes(32)
     application = Application(
         purpose=_either(rng, *Purpose, 7),
         name=rng.choice(NAMES),
         proof=rng.choice((b"right", b"wrong", rng.randbytes(20))),
-        key=rng.randbytes(32),
+        key=server.suite.identity.public(private),
         new_proof=rng.choice((b"", b"right")),
+        wall=int(now + server.wall) + rng.choice((0, 0, 0, -9_999)),
     )
-    letter, _ = write_letter(server.suite, server.letter_key, application, rng.getrandbits(16), rng)
+    key = server.suite.network_envelope.public(server.letter_key)
+    letter, _ = write_letter(server.suite, key, application, private, rng.getrandbits(16), rng)
     return server.receive(letter, route(rng), now)
 
 
 def _apply(client: Any, rng: Random, now: float) -> Any:
-    return client.apply(Application(purpose=5017, name=rng.choice(NAMES), proof=b"p", key=rng.randbytes(32)), now)
+    private = rng.randbytes(32)
+    application = Application(
+        purpose=5017, name=rng.choice(NAMES), proof=b"p", key=client.suite.identity.public(private)
+    )
+    return client.apply(application, private, now)
 
 
 def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
@@ -357,8 +370,8 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
     Subject(
         "login client",
-        _of_nodes("login"),
-        lambda client: (client._letter is not None, len(client._steps)),
+        _of_papers("ask"),
+        lambda client: (client._letter is not None, len(client.asking._steps)),
         lambda client, message, _, now: client.receive(message, now),
         hears=(login.LetterAnswer,),
         intents={"apply": _apply},
@@ -367,12 +380,12 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "login server",
         lambda town: [town.world.residents["login"].station.mind.server],  # type: ignore[attr-defined]
-        lambda server: (bool(server._answers), bool(server._buckets)),
+        lambda server: (bool(server._answers), len(server.tries._left) > 0),
         _server_hears,
         hears=(Letter,),
         tidings={"a true letter": _true_letter},
         wake=lambda *_: [],
-        bounds={"_answers": 1_024, "_buckets": 20_000, "accounts": 1 << 30, "keys": 1 << 30},
+        bounds={"_answers": 1_024, "_left": 20_000, "accounts": 1 << 30, "keys": 1 << 30},
     ),
     Subject(
         "reach",
@@ -513,7 +526,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
             "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
-            "apply": lambda node, rng, now: node.act(_apply(node.login, rng, now), now),
+            "apply": lambda node, rng, now: node.act(_apply(node.papers.ask, rng, now), now),
         },
         tidings={
             "up": _node_up,
@@ -581,9 +594,10 @@ class _Story:
         town, world = self.town, self.town.world
         self.look()
         self.live(2.0)
+        key = town.suite.identity.public(bytes(32))
         for proof in (b"right", b"wrong"):
-            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=bytes(32))
-            town.act("alice", town.node("alice").login.apply(application, world.now))
+            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=key)
+            town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
             self.live(0.5)
         for policy in Policy:
             call = self.dial("alice", "bob", policy)
@@ -606,8 +620,8 @@ class _Story:
         world.net.udp_blocked.add(frozenset(hosts))
         world.net.cut_off |= {world.residents[f"supernode{i}"].address.host for i in range(3)}
         world.net.cut_off.add(LOGIN.host)
-        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=bytes(32))
-        town.act("alice", town.node("alice").login.apply(application, world.now))
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=key)
+        town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
         self.live(12.0, 0.05)
         self.live(200.0, 0.5)
         world.net.cut_off.clear()

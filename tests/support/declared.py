@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from halloo.base.address import Address
-from halloo.messages import login
+from halloo.messages import log, login
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Record, SignedClaims
 from halloo.messages.link import Proof
@@ -18,7 +18,10 @@ from halloo.wire.objects import Kind
 __all__ = ["ADDRESSES", "MESSAGES", "SHAPES", "largest", "of_class"]
 
 MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision, Descriptor]
+SHAPES: list[Any] = [
+    *(Claims, SignedClaims, Listing, Record, Proof, Descriptor, login.Application, login.Decision),
+    *(log.LogEntry, log.Head, log.SignedHead),
+]
 ADDRESSES = st.builds(
     Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(0, 0xFFFF)
 )
