@@ -28,7 +28,10 @@ def attack(run: Run) -> None:
     while run.on():
         rng = run.rng
         forms = [_true(rng) for _ in range(8)] + [_free(rng) for _ in range(8)]
-        forms += [(rng.choice(SUBJECTS), data[2:]) for data in rng.sample(run.corpus, min(8, len(run.corpus)))]
+        forms += [
+            (int.from_bytes(data[:2], "big") & 0xFFF, data[2:])
+            for data in rng.sample(run.corpus, min(8, len(run.corpus)))
+        ]
         noise = rng.randbytes(2048)
         for subject, form in forms:
             if not form:
