@@ -43,7 +43,7 @@ from halloo.wire.frame import Reassembly
 
 LONGEST = 4_096  # bytes of one input
 EACH = 2  # inputs of one sort kept of each profile, before the reduction
-WHOLE = ("wire", "squeeze", "shapes")  # what is read by declarations takes the same lines for every message: all are kept
+WHOLE = ("wire", "squeeze", "shapes")  # declarations make every message take the same lines: all are kept
 PROFILES = ("plain", "modern", "classic")
 
 Seeds = dict[str, dict[object, list[bytes]]]
