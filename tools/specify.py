@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import importlib
 import io
+import itertools
 import re
 import sys
 import tokenize
@@ -27,10 +28,12 @@ from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.crypto.classic import CLASSIC
 from halloo.crypto.modern import MODERN
 from halloo.link.datagrams import LAYOUTS
+from halloo.login.limits import Limits, Rate
 from halloo.messages.call import Why
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Presence
-from halloo.messages.login import Purpose, Verdict
+from halloo.messages.log import EntryKind
+from halloo.messages.login import Carriage, Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.node.profile import CLASSIC_JOIN, MODERN_JOIN
 from halloo.overlay.join import JoinTimings
@@ -84,6 +87,16 @@ def frames() -> str:
 def controls() -> str:
     """Kinds of control frames in a stream."""
     return table(("type", "name"), [(hexadecimal(kind), kind.name.lower()) for kind in Control])
+
+
+def disguise() -> str:
+    """The greeting that classic streams to port 443 begin with."""
+    worn = CLASSIC.disguise
+    assert worn is not None
+    lines = []
+    for name, data in (("hello, without its random bytes", worn.hello), ("answer", worn.answer)):
+        lines += [f"{name}:", *(f"  {data[at : at + 24].hex(' ')}" for at in range(0, len(data), 24))]
+    return "```\n" + "\n".join(lines) + "\n```\n"
 
 
 def kinds() -> str:
@@ -169,12 +182,52 @@ def _command(declared: Declaration) -> str:
     return (
         f"### {declared.kind.__name__}\n\n{said(declared.kind.__doc__)}\n\n"
         f"Command {declared.number} ({hexadecimal(declared.number)}), {FORMS[declared.form]}{request}; head "
-        f"`{_varint(head)}`; said {' and '.join(places)}.\n\n{fields(declared.kind)}"
+        f"`{_varint(head)}`; said by {said_by(declared.kind)}, {' and '.join(places)}.\n\n{fields(declared.kind)}"
     )
 
 
 def _varint(value: int) -> str:
     return varint(value).hex(" ")
+
+
+# --- who says what to whom ----------------------------------------------------------------------------------------
+
+SAID_BY = {
+    "AttachRefused": "supernode to node",
+    "Bye": "either side",
+    "Decline": "callee to caller",
+    "Goodbye": "either side",
+    "Mesh": "supernode to supernode",
+    "Meshed": "supernode to supernode",
+    "Ping": "either side",
+    "Pong": "either side",
+    "ProbeRefuse": "supernode to node",
+    "RelayClose": "any of the three",
+    "RelayRefused": "supernode to caller",
+    "Replicate": "supernode to supernode",
+    "Search": "node to supernode, supernode to supernode",
+    "Found": "supernode to node, supernode to supernode",
+}
+"""What the ladders do not show, or show for one case of several."""
+
+
+def said_by(kind: type[Any]) -> str:
+    """Who says it to whom: as the ladder at the head of its file has it."""
+    if kind.__name__ in SAID_BY:
+        return SAID_BY[kind.__name__]
+    people: list[tuple[int, str]] = []
+    for line in (importlib.import_module(kind.__module__).__doc__ or "").splitlines():
+        if "|" not in line:
+            people = [(found.start(), found[0]) for found in re.finditer(r"\S+(?: \S+)*", line)]
+            continue
+        bars = [at for at, letter in enumerate(line) if letter == "|"]
+        for left, right in itertools.pairwise(bars):
+            rung = line[left + 1 : right]
+            if re.search(rf"\b{kind.__name__}\b", rung) and len(people) > 1:
+                ends = [min(people, key=lambda one: abs(one[0] + len(one[1]) / 2 - at))[1] for at in (left, right)]
+                ends = ends[::-1] if "<" in rung else ends
+                return " to ".join(ends)
+    return ""
 
 
 def summary() -> str:
@@ -183,9 +236,10 @@ def summary() -> str:
     rows = []
     for key in sorted(declared):
         name = declared[key].kind.__name__
-        where = "open" if key in OPEN else "link"
-        rows.append((key[0], hexadecimal(key[0]), FORMS[key[1]], f"[{name}](#{name.lower()})", where))
-    return table(("number", "", "form", "command", "said"), rows)
+        where = "in the open" if key in OPEN else "over a link"
+        link = f"[{name}](#{name.lower()})"
+        rows.append((key[0], hexadecimal(key[0]), FORMS[key[1]], link, said_by(declared[key].kind), where))
+    return table(("number", "", "form", "command", "said by", "where"), rows)
 
 
 def shape_part(*names: str) -> Callable[[], str]:
@@ -293,32 +347,55 @@ def limits() -> str:
     return "\n".join(out)
 
 
-def constants(path: Path) -> Iterator[tuple[str, float, str]]:
-    """(name, value, comment) of the numbers that a file declares in capitals."""
+def constants(path: Path) -> Iterator[tuple[str, Any, str]]:
+    """(name, value, comment) of the numbers, pairs of numbers and rates that a file declares in capitals."""
     text = path.read_text("utf-8")
     comments = {
         token.start[0]: token.string.lstrip("# ").rstrip()
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.COMMENT
     }
-    module = f"halloo.{path.parent.name}.{path.stem}"
+    module = importlib.import_module(f"halloo.{path.parent.name}.{path.stem}")
     for node in ast.parse(text).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        if not isinstance(target, ast.Name) or not re.fullmatch(r"[A-Z][A-Z0-9_]+", target.id):
-            continue
-        value = getattr(importlib.import_module(module), target.id)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield target.id, value, comments.get(node.end_lineno or node.lineno, "")
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+        for name in names:
+            value = getattr(module, name, None)
+            if re.fullmatch(r"[A-Z][A-Z0-9_]+", name) and _is_figure(value):
+                yield name, value, comments.get(node.end_lineno or node.lineno, "")
 
 
-def _figure(value: float) -> str:
+def _is_figure(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(_is_figure(each) for each in value)
+    return isinstance(value, int | float | Rate) and not isinstance(value, bool)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(_figure(each) for each in value)
+    if isinstance(value, Rate):
+        return f"{value.burst:,}, then one each {value.refill:g} s"
     if isinstance(value, int) and value >= 1 << 31 and value & (value - 1) == 0:
         return f"2^{value.bit_length() - 1}"
     if isinstance(value, int) and value >= 1 << 31 and value & (value + 1) == 0:
         return f"2^{value.bit_length()} - 1"
     return f"{value:,}"
+
+
+def rates() -> str:
+    """What one login server allows, and how often."""
+    source = ast.parse((SOURCE / "login" / "limits.py").read_text("utf-8"))
+    (body,) = [node.body for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == "Limits"]
+    why: dict[str, str] = {}
+    for line, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            spoken_of = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            why[line.target.id] = said(str(after.value.value)) if spoken_of else ""
+    rows = [(name.replace("_", " "), _figure(getattr(Limits(), name)), words) for name, words in why.items()]
+    return f"{said(Limits.__doc__)}\n\n" + table(("what", "how often", ""), rows)
 
 
 def walk_part(profile: str) -> Callable[[], str]:
@@ -336,17 +413,22 @@ SHAPE_PARTS: dict[str, tuple[str, ...]] = {
     "credential-shapes": ("Claims", "SignedClaims", "Listing", "Record"),
     "handshake-shapes": ("Proof",),
     "login-shapes": ("Application", "Decision"),
+    "log-shapes": ("LogEntry", "Head", "SignedHead"),
     "descriptor-shape": ("Descriptor",),
 }
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "controls": controls,
+    "disguise": disguise,
     "frames": frames,
     "joining": joining,
+    "carriages": enum_part(Carriage),
+    "entry-kinds": enum_part(EntryKind),
     "kinds": kinds,
     "limits": limits,
     "other-shapes": other_shapes,
     "presence": enum_part(Presence),
+    "rates": rates,
     "purposes": enum_part(Purpose),
     "sizes": sizes,
     "summary": summary,

@@ -30,6 +30,11 @@ def test_every_command_has_its_section() -> None:
         assert f"Command {declared.number} " in text
 
 
+def test_of_every_command_it_is_said_who_says_it() -> None:
+    for declared in (*OPEN.values(), *SEALED.values()):
+        assert re.fullmatch(r".+ to .+|either side|any of the three", specify.said_by(declared.kind)), declared.kind
+
+
 def test_every_shape_has_its_section() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES.glob("*.md"))
     for name in specify.shapes():
@@ -38,6 +43,7 @@ def test_every_shape_has_its_section() -> None:
 
 def test_every_bound_is_listed_with_its_reason() -> None:
     text = (PAGES / "limits.md").read_text("utf-8")
+    assert not re.findall(r"^\| `[\w/.]+` \| `(\w+)` \| [^|]* \| +\|$", text, re.MULTILINE), "say its unit and reason"
     for name in ("MAX_HALF_OPEN", "HELLO_FOR", "RING_FOR", "KEEP_FOR", "VALID_FOR", "MAX_OBJECTS", "FIRST_WAIT"):
         (line,) = re.findall(rf"^\| `[\w/.]+` \| `{name}` \| .*$", text, re.MULTILINE)
         assert len(line.split("|")[4].strip()) > 5, name

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from halloo.api.socket import ControlClient
 from halloo.base.address import Address
-from halloo.base.errors import Unusable
+from halloo.base.errors import Unusable, UsageError
 from halloo.cli.speak import Context
 from halloo.overlay.join import Joined
 from halloo.runtime.phone import Phone
+from halloo.runtime.tcp import Proxy, proxy_of
 
 __all__ = ["online_phone", "open_phone", "running_node"]
 
@@ -35,6 +37,7 @@ async def open_phone(
             phone.acquaintances, other = home.acquaintances()
             for words in filter(None, (warning, other)):
                 context.progress(f"Warning: {words}")
+        phone.proxy = _proxy(context)
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -51,6 +54,16 @@ async def open_phone(
             if logged_in is not None:
                 home.keep_memory(logged_in.name, phone.memory)
                 home.keep_acquaintances(phone.acquaintances)
+
+
+def _proxy(context: Context) -> Proxy | None:
+    """The proxy of this machine, where the environment names one."""
+    url = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    try:
+        return proxy_of(url)
+    except UsageError as fault:
+        context.progress(f"Warning: {fault}; going on without")
+        return None
 
 
 @asynccontextmanager
