@@ -15,6 +15,6 @@ from halloo.api.engine import Engine
     "line", ["GET CALL {} STATUS", "GET CALL {} DURATION", "ALTER CALL {} HANGUP", "GET HALLOO CALL {}"]
 )
 def test_a_call_that_is_not_there(line: str, number: str) -> None:
-    engine = Engine(SimpleNamespace(on_event=lambda _: None), lambda _: None)  # type: ignore[arg-type]
+    engine = Engine(SimpleNamespace(on_event=lambda _: None, report=None), lambda _: None)  # type: ignore[arg-type]
     assert asyncio.run(engine.hear(line.format(number))) == "ERROR 556 Invalid call id"
     assert asyncio.run(engine.hear("#7 " + line.format(number))) == "#7 ERROR 556 Invalid call id"
