@@ -15,16 +15,16 @@ from math import inf
 from random import Random
 from typing import Any
 
-from fuzz._anything import MESSAGES, any_address
+from fuzz._anything import MESSAGES, any_address, anything
 from halloo.base.address import Channel, Peer, Route, Stream, Wire
 from halloo.call.call import Answered, Ended, Rang
 from halloo.crypto.plain import DIGEST
 from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
 from halloo.login.letter import write_letter
 from halloo.messages import call as calls
-from halloo.messages import login, overlay, path
+from halloo.messages import log, login, overlay, path
 from halloo.messages.catalogue import OPEN
-from halloo.messages.credential import Party
+from halloo.messages.credential import Claims, Party
 from halloo.messages.login import Application, Letter, Purpose
 from halloo.node.profile import CLASSIC_JOIN
 from halloo.overlay.search import SearchDone
@@ -144,9 +144,7 @@ def _of_nodes(attribute: str) -> Finder:
 
 
 def _of_papers(attribute: str) -> Finder:
-    return lambda town: [
-        machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None
-    ]
+    return lambda town: [machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None]
 
 
 def _nodes(town: Town) -> list[Any]:
@@ -205,6 +203,12 @@ def _true_letter(server: Any, rng: Random, now: float) -> Any:
     key = server.suite.network_envelope.public(server.letter_key)
     letter, _ = write_letter(server.suite, key, application, private, rng.getrandbits(16), rng)
     return server.receive(letter, route(rng), now)
+
+
+def _carrier_hears(carrier: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(message, login.CarryLetter):
+        return carrier.carry(message, sender, bytes(32), now) if isinstance(sender, int) else []
+    return [] if isinstance(sender, int) else carrier.receive(message, sender, now)
 
 
 def _apply(client: Any, rng: Random, now: float) -> Any:
@@ -385,8 +389,61 @@ SUBJECTS: tuple[Subject, ...] = (
         hears=(Letter,),
         tidings={"a true letter": _true_letter},
         wake=lambda *_: [],
-        bounds={"_answers": 1_024, "_seen": 200_000, "_known": 1 << 30, "_left": 20_000}
-        | dict.fromkeys(("accounts", "keys", "log"), 1 << 30),
+        bounds={
+            "_answers": 1_024,
+            "_seen": 200_000,
+            "_known": 100_000,
+            "_left": 100_000,
+            **dict.fromkeys(("accounts", "keys", "entries", "log"), 1 << 30),
+        },
+    ),
+    Subject(
+        "renewal",
+        _of_papers("renewal"),
+        lambda it: (it.claims is not None, it.client._letter is not None, it._failures > 0, len(it.timers)),
+        lambda it, message, sender, now: (
+            it.brought_back(message, sender, now) if isinstance(message, login.LetterBack) else it.receive(message, now)
+        ),
+        hears=(login.LetterAnswer, login.LetterBack),
+        tidings={"attached": lambda it, rng, now: it.client.attached(_either(rng, None, peer(rng)), now)},
+        real=lambda it: {"request": [it.client._letter.request] if it.client._letter else []},
+    ),
+    Subject(
+        "auditor",
+        _of_papers("auditor"),
+        lambda it: (it._question is not None, it._chain is not None, it._point is not None, len(it.timers)),
+        lambda it, message, _, now: it.receive(message, now),
+        hears=(log.LogTold,),
+        intents={"audit": lambda it, _, now: it.audit(now)},
+        tidings={
+            "soon": lambda it, _, now: it.soon(now),
+            "head": lambda it, rng, now: it.head_shown(anything(rng, log.SignedHead), now),
+        },
+        real=lambda it: {"request": [it._question.request] if it._question else []},
+    ),
+    Subject(
+        "watch",
+        _of_papers("watch"),
+        lambda it: (it.state.name, it._question is not None, it.head is not None, bool(it._claimed)),
+        lambda it, message, _, now: it.receive(message, now),
+        hears=(log.LogTold,),
+        intents={"begin": lambda it, _, now: it.begin(now)},
+        tidings={
+            "head": lambda it, rng, now: it.head_shown(anything(rng, log.SignedHead), now),
+            "credential": lambda it, rng, now: it.credential_shown(anything(rng, Claims), rng.randbytes(40), now),
+        },
+        real=lambda it: {"request": [it._question.request] if it._question else []},
+        bounds={"_hashes": 8_192, "_claimed": 1_024, "_held": 200_000},
+    ),
+    Subject(
+        "carrier",
+        _of_papers("carrier"),
+        lambda it: bool(it._errands),
+        _carrier_hears,
+        hears=(login.LetterAnswer, login.CarryLetter),
+        tidings={"down": lambda it, rng, _: it.down(peer(rng))},
+        real=lambda it: {"request": list(it._errands)},
+        bounds={"_left": 100_000},
     ),
     Subject(
         "reach",

@@ -118,7 +118,7 @@ class Home:
             _ = account.claims
         except FileNotFoundError:
             raise NotLoggedIn("nobody is logged in here; use: halloo signup NAME, or halloo login NAME") from None
-        except (OSError, ValueError, KeyError, TypeError, binascii.Error, PeerError) as fault:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, binascii.Error, PeerError) as fault:
             raise NotLoggedIn(f"{self.account_path} is damaged ({fault}); log in again: halloo login NAME") from None
         return account
 
