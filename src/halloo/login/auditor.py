@@ -18,7 +18,7 @@ from halloo.base.address import Address
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Numbers, Timers
 from halloo.login.asking import Asking
-from halloo.login.audit import NameChain, Report, contradiction, examined
+from halloo.login.audit import Known, NameChain, Report, contradiction, examined
 from halloo.login.log import Ledger, read_answer, read_head
 from halloo.messages.credential import Claims, Notary
 from halloo.messages.log import MAX_PAGE, Head, LogAsked, LogTold, SignedHead
@@ -100,6 +100,8 @@ class Auditor:
     _point: tuple[Head, SignedHead] | None = None
     """A head that our supernode showed us, still to be compared with the log as we are told it."""
     _asking_point: bool = False
+    _shown: int = 0
+    """The number of the newest entry of our name that a supernode has spoken of."""
 
     def __post_init__(self) -> None:
         self.asking = Asking(self.servers, self.rng, self.streams)
@@ -150,6 +152,14 @@ class Auditor:
             return []  # a supernode's own invention is no evidence of anything
         self._point = head, signed
         return self._compared(head, signed)
+
+    def entry_shown(self, number: int, now: float) -> Effects:
+        """Our supernode has read an entry of our name: if we know of none so new, look now and not tomorrow."""
+        if self.claims is not None and number > max(self.memory.seen[0], self.claims.entry, self._shown):
+            self._shown = number
+            wait = FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
+            self.timers[Timer.AUDIT] = min(self.timers.get(Timer.AUDIT, inf), now + wait)
+        return []
 
     def receive(self, message: LogTold, now: float) -> Effects:
         """An answer."""
@@ -220,8 +230,13 @@ class Auditor:
         assert self.claims is not None
         memory = self.memory
         report = examined(
-            self.ledger, self.claims, self._chain, self._head, frozenset(memory.known), memory.since, memory.seen
+            self.ledger,
+            self.claims,
+            self._chain,
+            self._head,
+            Known(frozenset(memory.known), memory.since, memory.seen, self._shown),
         )
+        self._shown = 0
         if report.entries and not report.faults:
             last = report.entries[-1]
             memory.seen = last.number, self.ledger.hash_of(last)

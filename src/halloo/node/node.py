@@ -104,6 +104,8 @@ class Node:
                 wall,
                 setup.max_clients,
             )
+            if self.papers.watch is not None:
+                self.supernode.newest_entry = self.papers.watch.newest_entry
             self.relayer = Relayer(rng, setup.max_relayed)
 
     # --- the owner
@@ -231,7 +233,9 @@ class Node:
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.publisher.receive(message, sender, now)
-        return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
+        if sender == self.join.peer:
+            out += self.papers.heads(message.heads, now) + self.papers.entry_shown(message.entry, now)
+        return out
 
     def _attached(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.join.receive(message, sender, now)

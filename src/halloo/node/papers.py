@@ -131,6 +131,10 @@ class Papers:
             out += self.watch.head_shown(signed, now) if self.watch else []
         return out
 
+    def entry_shown(self, number: int, now: float) -> Effects:
+        """Our supernode tells how far it has read our name in the log."""
+        return self.auditor.entry_shown(number, now) if self.auditor else []
+
     def credential_seen(self, entry: Entry, now: float) -> Effects:
         """A node of ours shows its credential."""
         return self.watch.credential_shown(entry.claims, entry.record.credential, now) if self.watch else []
