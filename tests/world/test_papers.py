@@ -341,6 +341,10 @@ def test_whose_way_to_the_login_servers_is_blocked_signs_up_and_renews_over_a_su
     blocked(town, "alice")
     world.run(0.62 * LIFE)
     assert world.events(Renewed, "alice")
+    audits = world.events(Audited, "alice")
+    assert len(audits) == 2  # after each credential
+    assert all(audited.report.clean for audited in audits)
+    assert not world.events(AuditFailed, "alice")
 
 
 def test_who_is_not_blocked_troubles_no_supernode() -> None:

@@ -5,6 +5,9 @@
       | <-- LogTold ----------------- |   again from where a page ended
       | --- LogAsked (one entry) ---> |   where our supernode was told another head than we
       | <-- LogTold ----------------- |
+
+Where the way there is blocked, a supernode carries question and answer: it is signed, and nobody but a login server can
+have made it.
 """
 
 from __future__ import annotations
@@ -14,22 +17,24 @@ from enum import Enum
 from math import inf
 from random import Random
 
-from halloo.base.address import Address
+from halloo.base.address import Address, Peer
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Numbers, Timers
 from halloo.login.asking import Asking
 from halloo.login.audit import Known, NameChain, Report, contradiction, examined
-from halloo.login.log import Ledger, read_answer, read_head
+from halloo.login.log import Ledger, one_command, read_answer, read_head
 from halloo.messages.credential import Claims, Notary
-from halloo.messages.log import MAX_PAGE, Head, LogAsked, LogTold, SignedHead
-from halloo.wire.command import encode_shape
+from halloo.messages.log import CarryQuestion, Head, LogAsked, LogTold, QuestionBack, SignedHead
+from halloo.wire.command import encode_command, encode_shape
 
 __all__ = ["AuditFailed", "Audited", "Auditor", "LogContradicted", "Memory"]
 
 FIRST = (2.0, 30.0)  # seconds after a new credential, from and to: not all who log in at nine ask at the same moment
 DAILY = 86_400.0  # seconds; 10 % more or less
 RETRY = 3_600.0  # seconds after an audit that nobody answered
-PAGES = 64  # pages of one name that are read at most; six entries each over UDP
+MAX_KNOWN = 64  # keys of this device remembered
+AT_A_TIME = 8  # entries: as many as a datagram carries, and a supernode
+PAGES = 64  # pages of one name that are read at most; some six entries each
 QUESTION = 1_024  # bytes of padding: as long as the answer may be
 
 
@@ -118,7 +123,7 @@ class Auditor:
         memory, key = self.memory, self.ledger.key(claims.key)
         self.claims = claims
         if key not in memory.known:
-            memory.known = (*memory.known, key)[-MAX_PAGE:]
+            memory.known = (*memory.known, key)[-MAX_KNOWN:]
         if not memory.since:
             memory.since = claims.entry
         self.timers[Timer.AUDIT] = now + FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
@@ -141,6 +146,10 @@ class Auditor:
             False,
         )
         return self._ask(0, now)
+
+    def attached(self, supernode: Peer | None, now: float) -> Effects:
+        """The supernode changed; it may be asked to carry a question that is still out."""
+        return self.asking.attached(supernode, now)
 
     # --- what is heard
 
@@ -184,6 +193,10 @@ class Auditor:
             return out + self._ask(message.entries[-1].number + 1, now)
         return out + self._done(now)
 
+    def brought_back(self, message: QuestionBack, now: float) -> Effects:
+        """An answer that our supernode brings.  Raises Malformed."""
+        return self.receive(one_command(LogTold, message.told), now)
+
     def wake(self, now: float) -> Effects:
         """Begin an audit, say a question again, or give up."""
         out = self.asking.wake(now)
@@ -203,12 +216,13 @@ class Auditor:
         name = b"" if self._asking_point else self._chain.name
         question = self._question = LogAsked(
             first=first,
-            most=1 if self._asking_point else MAX_PAGE,
+            most=1 if self._asking_point else AT_A_TIME,
             name=name,
             padding=bytes(QUESTION),
             request=self.requests() & 0xFFFF,
         )
-        return self.asking.begin(question, now)
+        carried = CarryQuestion(question=encode_command(question), request=question.request)
+        return self.asking.begin(question, now, carried=carried)
 
     def _compared(self, head: Head, signed: SignedHead) -> Effects:
         """Compare a head with the newest we know, and remember the newer."""

@@ -34,6 +34,8 @@ SEALED = Catalogue(
         call.Invite,
         call.Ringing,
         link.Goodbye,
+        log.CarryQuestion,
+        log.QuestionBack,
         login.CarryLetter,
         login.LetterBack,
         overlay.Attach,
