@@ -234,4 +234,4 @@ class Engine:
         self._tell(f"CALL {call.number} STATUS {status}")
 
     def _report(self, call: _Call) -> dict[str, Any]:
-        return report_table(self._phone.report(call.id))
+        return report_table(self._phone.report(call.id), self._phone.key_change(call.id))

@@ -9,12 +9,13 @@ from typing import Any
 from halloo.node.descriptor import grouped
 from halloo.node.switchboard import CallReport
 from halloo.overlay.search import SearchDone
+from halloo.runtime.acquaintances import KeyChange
 
 __all__ = ["report_table", "users_table"]
 
 
-def report_table(report: CallReport) -> dict[str, Any]:
-    """The table that ``call`` and ``answer`` print."""
+def report_table(report: CallReport, key_change: KeyChange | None = None) -> dict[str, Any]:
+    """The table that ``call`` and ``answer`` print.  ``key_change``: in words, where a known key has changed."""
     return {
         "event": "call",
         "name": report.name,
@@ -31,6 +32,7 @@ def report_table(report: CallReport) -> dict[str, Any]:
         "frames_played": report.frames_played,
         "frames_concealed": report.frames_concealed,
         "quality": asdict(report.quality) if report.quality else {},
+        "key_change": key_change.words if key_change else None,
         "seconds": [second._asdict() for second in report.seconds],
     }
 

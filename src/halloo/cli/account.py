@@ -7,11 +7,14 @@ from pathlib import Path
 import click
 
 from halloo.base.address import Address
+from halloo.base.errors import UsageError
 from halloo.cli.network import read_descriptor
 from halloo.cli.speak import Context, password_option, read_password, run
+from halloo.login.log import Ledger
 from halloo.messages.login import Purpose
+from halloo.messages.name import folded
 from halloo.node.descriptor import grouped
-from halloo.runtime.home import Account
+from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.phone import Phone
 
 __all__ = ["join", "login", "logout", "passwd", "signup"]
@@ -69,18 +72,28 @@ def passwd(context: Context, password_file: Path | None, new_password_file: Path
 
 
 @click.command()
+@click.option("--everywhere", is_flag=True, help="on every machine: every key of this account is revoked")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def logout(context: Context, as_json: bool) -> None:
+def logout(context: Context, everywhere: bool, as_json: bool) -> None:
     """Forget who is logged in on this machine."""
-    name = context.home.account().name
+    account = context.home.account()
+    words = f"{account.name} is logged out here."
+    if everywhere:
+        run(_ask(context, Purpose.REVOKE, account.name, private=account.private))
+        words = (
+            f"{account.name} is logged out everywhere: no key of this account is renewed any more, and within "
+            "about ten minutes no supernode takes one."
+        )
     context.home.forget_account()
-    context.result({"name": name}, f"{name} is logged out here.", as_json=as_json)
+    context.result({"name": account.name, "everywhere": everywhere}, words, as_json=as_json)
 
 
 def _apply(context: Context, purpose: Purpose, name: str, password: str, new: str = "", *, as_json: bool) -> None:
-    account = run(_ask(context, purpose, name, password, new))
+    private = _own_key(context, name)
+    account = run(_ask(context, purpose, name, password, new, private))
     context.home.keep_account(account)
+    _remember(context, account)
     claims = account.claims
     descriptor = context.home.descriptor()
     fingerprint = grouped(descriptor.ways.suite.digest(claims.key)[:16])
@@ -88,10 +101,35 @@ def _apply(context: Context, purpose: Purpose, name: str, password: str, new: st
     context.result(table, f"Logged in as {account.name}.  Fingerprint of this machine: {fingerprint}", as_json=as_json)
 
 
-async def _ask(context: Context, purpose: Purpose, name: str, password: str, new: str) -> Account:
+def _own_key(context: Context, name: str) -> bytes:
+    """The key that this home has for a name already: who knows it should not see another without need."""
+    try:
+        held = context.home.account()
+        suite = context.home.descriptor().ways.suite
+        return held.private if held.name == folded(name) and suite.identity.public(held.private) else b""
+    except (NotLoggedIn, UsageError):
+        return b""
+
+
+def _remember(context: Context, account: Account) -> None:
+    """That this machine had its key certified, so that an audit does not find it strange."""
+    memory, warning = context.home.memory()
+    if warning:
+        context.progress(f"Warning: {warning}")
+    descriptor = context.home.descriptor()
+    key = Ledger(descriptor.ways.suite.digest, descriptor.id).key(account.claims.key)
+    if key not in memory.known:
+        memory.known = (*memory.known, key)
+    memory.since = memory.since or account.claims.entry
+    context.home.keep_memory(account.name, memory)
+
+
+async def _ask(
+    context: Context, purpose: Purpose, name: str, password: str = "", new: str = "", private: bytes = b""
+) -> Account:
     descriptor = context.home.descriptor()
     cache, _ = context.home.host_cache()
     async with Phone(descriptor, None, cache) as phone:
         await phone.open(Address.parse("0.0.0.0:0"))
         context.progress(f"Asking the login server of {descriptor.name} …")
-        return await phone.apply(purpose, name, password, new)
+        return await phone.apply(purpose, name, password, new, private)

@@ -67,9 +67,11 @@ async def _call(
             return await call_by_node(node, folded(name), source, sink, seconds, policy.value, context.progress)
     with_source = open_source(source)
     async with online_phone(context) as phone:
-        phone.on_event = lambda event: _tell(context, event)
+        phone.on_event = lambda event: _tell(context, phone, event)
         context.progress(f"Calling {name} …")
-        return report_table(await phone.call(name, with_source, open_sink(sink), policy=policy, seconds=seconds))
+        call = phone.dial(name, policy)
+        report = await phone.follow(call, with_source, open_sink(sink), seconds=seconds)
+        return report_table(report, phone.key_change(call))
 
 
 async def _answer(context: Context, auto: bool, source: str, sink: str, count: int | None, *, as_json: bool) -> None:
@@ -109,6 +111,7 @@ async def _answer_here(
         ringing = await phone.next_call()
         caller = phone.report(ringing).name
         context.progress(f"{caller} calls.")
+        _warn(context, phone, ringing)
         if not await ask(caller):
             phone.refuse(ringing)
             continue
@@ -116,7 +119,7 @@ async def _answer_here(
             continue  # the caller gave up while we were asked
         taken += 1
         report = await phone.answer(ringing, open_source(source), open_sink(_numbered(sink, taken)))
-        table = report_table(report)
+        table = report_table(report, phone.key_change(ringing))
         context.result(table, _words(table), as_json=as_json)
 
 
@@ -133,10 +136,17 @@ def _numbered(sink: str, number: int) -> str:
     return str(path.with_name(f"{path.stem}-{number}{path.suffix}")) if number > 1 and path.suffix else sink
 
 
-def _tell(context: Context, event: object) -> None:
+def _warn(context: Context, phone: Phone, call: bytes) -> None:
+    change = phone.key_change(call)
+    if change is not None:
+        context.progress(f"Warning: {change.words}.")
+
+
+def _tell(context: Context, phone: Phone, event: object) -> None:
     match event:
         case Rang(outgoing=True):
             context.progress(f"It rings at {event.name}.")
+            _warn(context, phone, event.call)
         case Answered(outgoing=True):
             context.progress("Answered.")
 
@@ -145,4 +155,6 @@ def _words(table: dict[str, Any]) -> str:
     if table["answered_at"] is None:
         return str(table["reason"])
     sentence = table["quality"].get("sentence", "")
+    if table.get("key_change"):
+        sentence += f"\nWarning: {table['key_change']}."
     return f"Talked {table['duration_s']:.1f} s with {table['name']} ({table['path']}).  {table['reason']}.  {sentence}"

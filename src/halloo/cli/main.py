@@ -15,6 +15,7 @@ __all__ = ["main"]
 # verb -> (file in this folder, its command)
 VERBS = {
     "answer": ("call", "answer"),
+    "audit": ("audit", "audit"),
     "call": ("call", "call"),
     "decode": ("decode", "decode"),
     "demo": ("demo", "demo"),

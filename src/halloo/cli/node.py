@@ -11,6 +11,8 @@ import click
 from halloo.api.engine import Engine
 from halloo.api.socket import ControlDoor
 from halloo.base.address import Address
+from halloo.base.machine import Event
+from halloo.cli.audit import notice
 from halloo.cli.session import open_phone, running_node
 from halloo.cli.speak import Context, Exit, run
 from halloo.overlay.join import Lost
@@ -56,7 +58,14 @@ def hangup(context: Context, as_json: bool) -> None:
 
 async def _up(context: Context, listen: Address | None, *, as_json: bool) -> None:
     door = ControlDoor(context.home.path / "control.sock")
+
+    def tell(event: Event) -> None:
+        said = notice(event)
+        if said is not None:
+            context.result(*said, as_json=as_json)
+
     async with open_phone(context, listen=listen) as phone:
+        phone.on_event = tell
         engine = Engine(phone, door.tell)
         await door.open(engine)
         try:

@@ -12,10 +12,15 @@ import click
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
 from halloo.base.machine import Event
+from halloo.cli.audit import notice
 from halloo.cli.network import read_descriptor
 from halloo.cli.session import open_phone
 from halloo.cli.speak import Context, password_option, read_password, run
+from halloo.login.auditor import LogContradicted
+from halloo.login.carrier import LetterCarried
+from halloo.login.log import Ledger
 from halloo.login.server import Served
+from halloo.login.watch import KeysRevoked
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
@@ -46,8 +51,12 @@ def login(context: Context, folder: Path, listens: tuple[str, ...], database: st
     from halloo.runtime.accounts_sql import AccountsInDatabase
 
     place = NetworkFolder(folder)
-    addresses = tuple(Address.parse(text) for text in listens) or place.descriptor().servers
+    descriptor = place.descriptor()
+    addresses = tuple(Address.parse(text) for text in listens) or descriptor.servers
     accounts = AccountsInDatabase(database or place.default_database())
+    entered = accounts.carry_over(Ledger(descriptor.ways.suite.digest, descriptor.id))
+    if entered:
+        context.progress(f"Entered {entered} keys, certified by an earlier version, into the log.")
 
     def tell(event: Event) -> None:
         if isinstance(event, Served):
@@ -128,6 +137,16 @@ async def _supernode(
             case RelayBegan():
                 table = {"event": "relay", "channels": event.channels}
                 context.result(table, f"relays ({event.channels} channels)", as_json=as_json)
+            case KeysRevoked():
+                table = {"event": "revoked", "names": event.names}
+                context.result(table, f"heard that the keys of {event.names} names were revoked", as_json=as_json)
+            case LetterCarried():
+                words = "carried a letter to a login server" + ("" if event.answered else ", in vain")
+                context.result({"event": "letter", "answered": event.answered}, words, as_json=as_json)
+            case LogContradicted():
+                said = notice(event)
+                if said is not None:
+                    context.result(*said, as_json=as_json)
             case RelayEnded():
                 table = {"event": "relay_ended", "datagrams": event.datagrams, "bytes": event.size}
                 context.result(table, f"relayed {event.datagrams} datagrams", as_json=as_json)

@@ -27,7 +27,14 @@ async def open_phone(
     cache, warning = home.host_cache()
     if warning:
         context.progress(f"Warning: {warning}")
-    async with Phone(descriptor, home.account() if account else None, cache) as phone:
+    logged_in = home.account() if account else None
+    async with Phone(descriptor, logged_in, cache) as phone:
+        if logged_in is not None:
+            phone.on_account = home.keep_account
+            phone.memory, warning = home.memory()
+            phone.acquaintances, other = home.acquaintances()
+            for words in filter(None, (warning, other)):
+                context.progress(f"Warning: {words}")
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -41,6 +48,9 @@ async def open_phone(
             yield phone
         finally:
             home.keep_host_cache(cache)
+            if logged_in is not None:
+                home.keep_memory(logged_in.name, phone.memory)
+                home.keep_acquaintances(phone.acquaintances)
 
 
 @asynccontextmanager

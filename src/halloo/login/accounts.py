@@ -1,11 +1,14 @@
-"""The accounts of a network: the role, and the one in memory."""
+"""The accounts of a network and the log of their keys: the role, and the one in memory."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from halloo.base.errors import HallooError
+from halloo.login.log import WriteEntry
+from halloo.messages.log import EntryKind, LogEntry
 
 __all__ = ["Account", "Accounts", "AccountsInMemory", "AccountsUnavailable"]
 
@@ -25,7 +28,13 @@ class Account:
 
 
 class Accounts(Protocol):
-    """Where accounts are kept.  Every method may raise AccountsUnavailable."""
+    """Where accounts and the log are kept.  Every method may raise AccountsUnavailable.
+
+    In the log names and keys are digests; see ``halloo.login.log``.
+    """
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is done inside happens as a whole or not at all; the log is nobody else's meanwhile."""
 
     def find(self, name: str) -> Account | None:
         """The account of a folded name."""
@@ -36,8 +45,22 @@ class Accounts(Protocol):
     def change_proof(self, name: str, salt: bytes, proof: bytes) -> None:
         """A new password."""
 
-    def record_key(self, name: str, key: bytes, wall: int) -> None:
-        """Note that ``key`` was certified for ``name``."""
+    def append(self, name: bytes, write: WriteEntry) -> LogEntry:
+        """Add an entry of ``name`` to the log, its number one more than the newest.  Only within ``together``."""
+
+    def newest(self) -> LogEntry | None:
+        """The newest entry of the log."""
+
+    def standing(self, name: bytes, key: bytes) -> LogEntry | None:
+        """The newest certification of ``key`` for ``name``, unless the name's keys were revoked after it."""
+
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
+        """Up to ``most`` entries from number ``first`` on: all, those of a name, or revocations alone.
+
+        ``since``: and of these only what is no older, in wall-clock seconds.
+        """
 
 
 @dataclass(slots=True)
@@ -45,7 +68,11 @@ class AccountsInMemory:
     """For tests and the simulator."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
-    keys: list[tuple[str, bytes, int]] = field(default_factory=list)
+    log: list[LogEntry] = field(default_factory=list)
+
+    def together(self) -> AbstractContextManager[None]:
+        """See ``Accounts``: nothing here can fail in the middle."""
+        return nullcontext()
 
     def find(self, name: str) -> Account | None:
         """See ``Accounts``."""
@@ -60,6 +87,35 @@ class AccountsInMemory:
         held = self.accounts[name]
         self.accounts[name] = Account(name, salt, proof, held.created)
 
-    def record_key(self, name: str, key: bytes, wall: int) -> None:
+    def append(self, name: bytes, write: WriteEntry) -> LogEntry:
         """See ``Accounts``."""
-        self.keys.append((name, key, wall))
+        entry = write(self.newest(), next((entry for entry in reversed(self.log) if entry.name == name), None))
+        self.log.append(entry)
+        return entry
+
+    def newest(self) -> LogEntry | None:
+        """See ``Accounts``."""
+        return self.log[-1] if self.log else None
+
+    def standing(self, name: bytes, key: bytes) -> LogEntry | None:
+        """See ``Accounts``."""
+        for entry in reversed(self.log):
+            if entry.name == name:
+                if entry.kind == EntryKind.REVOKED:
+                    return None
+                if entry.key == key:
+                    return entry
+        return None
+
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
+        """See ``Accounts``."""
+        out: list[LogEntry] = []
+        for entry in self.log[max(0, first - 1) :]:
+            if len(out) >= most:
+                break
+            wanted = (not name or entry.name == name) and (not revocations or entry.kind == EntryKind.REVOKED)
+            if wanted and entry.wall >= since:
+                out.append(entry)
+        return tuple(out)

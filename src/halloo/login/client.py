@@ -3,6 +3,7 @@
     user                              login servers, in random order
       | --- Letter (UDP) --------------> first
       | --- Letter again, and by TCP --> first
+      | --- CarryLetter ----> supernode ---> after 1.5 s of silence, where there is one
       | --- Letter --------------------> second, …
       | <-- LetterAnswer --------------- whichever is there
 
@@ -11,32 +12,39 @@ The same letter goes to all: it is sealed to a key of the network, and its answe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 
-from halloo.base.address import Address, Route, Stream, Wire
+from halloo.base.address import Address, Peer
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.crypto.suite import Suite
+from halloo.login.asking import PATIENCE, Asking
 from halloo.login.letter import Correspondence, write_letter
-from halloo.messages.login import Application, Decision, Letter, LetterAnswer
+from halloo.messages.login import (
+    Application,
+    Carriage,
+    CarryLetter,
+    Decision,
+    Letter,
+    LetterAnswer,
+    LetterBack,
+)
 
-__all__ = ["LoginClient", "LoginDecided", "LoginUnreachable"]
+__all__ = ["CARRY_AFTER", "LoginClient", "LoginDecided", "LoginUnreachable"]
 
-# When each server, from the moment its turn comes, is sent the letter, in seconds, and how.
-STEPS = ((0.0, False), (0.5, False), (0.8, True), (1.6, False))
-NEXT_SERVER = 2.0  # seconds after which the next server is tried as well
-PATIENCE = 4.0  # seconds after the last server's turn before giving up
+CARRY_AFTER = 1.5  # seconds of silence after which a supernode is asked to carry the letter
 
 
 @dataclass(frozen=True, slots=True)
 class LoginDecided(Event):
-    """A login server answered.  ``purpose`` as in the application."""
+    """A login server answered.  ``purpose`` as in the application; ``carried``: by way of a supernode."""
 
     purpose: int
     decision: Decision
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class LoginUnreachable(Event):
 
 @dataclass(slots=True)
 class LoginClient:
-    """One application to the login servers of a network."""
+    """One application to the login servers of a network.  ``wall``: seconds to add to ``now`` for the wall clock."""
 
     suite: Suite
     login_key: bytes
@@ -57,35 +65,53 @@ class LoginClient:
     rng: Random
     streams: Numbers
     requests: Numbers
-    _steps: list[tuple[float, Route]] = field(default_factory=list)
+    wall: float
+    asking: Asking = field(init=False)
+    supernode: Peer | None = None
     _letter: Letter | None = None
     _correspondence: Correspondence | None = None
     _purpose: int = 0
-    _until: float = inf
-    _reason: str = "no login server answered"
+    _carry_at: float = inf
+    _reason: str = ""
+
+    def __post_init__(self) -> None:
+        self.asking = Asking(self.servers, self.rng, self.streams)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self._steps[0][0] if self._steps else self._until
+        return min(self.asking.wake_at, self._carry_at if self.supernode is not None else inf)
 
-    def apply(self, application: Application, now: float) -> Effects:
-        """Send the application.  An earlier one that is still out is forgotten."""
+    @property
+    def busy(self) -> bool:
+        """Whether a letter is out."""
+        return self._letter is not None
+
+    def apply(self, application: Application, private: bytes, now: float) -> Effects:
+        """Send the application, signed with ``private``, whose public part it names.
+
+        An earlier one that is still out is forgotten.
+        """
         request = self.requests() & 0xFFFF
-        self._letter, self._correspondence = write_letter(self.suite, self.login_key, application, request, self.rng)
+        timed = replace(application, wall=int(now + self.wall))
+        self._letter, self._correspondence = write_letter(
+            self.suite, self.login_key, timed, private, request, self.rng
+        )
         self._purpose = application.purpose
-        order = list(self.servers)
-        self.rng.shuffle(order)
-        steps: list[tuple[float, Route]] = []
-        for i, address in enumerate(order):
-            for after, by_stream in STEPS:
-                route: Route = Stream(self.streams(), address) if by_stream else Wire(address)
-                steps.append((now + i * NEXT_SERVER + after, route))
-        self._steps = sorted(steps, key=lambda step: step[0])
-        self._until = now + max(0, len(order) - 1) * NEXT_SERVER + PATIENCE
+        self._carry_at = now + CARRY_AFTER
+        self._reason = "no login server answered"
+        return self.asking.begin(self._letter, now)
+
+    def attached(self, supernode: Peer | None, now: float) -> Effects:
+        """The supernode changed; a new one may be asked to carry what is still out."""
+        self.supernode = supernode
+        if self._letter is None or supernode is None:
+            return []
+        self._carry_at = max(now, self._carry_at if self._carry_at != inf else now)
+        self.asking.until = max(self.asking.until, now + PATIENCE)
         return self.wake(now)
 
-    def receive(self, message: LetterAnswer, now: float) -> Effects:
+    def receive(self, message: LetterAnswer, now: float, *, carried: bool = False) -> Effects:
         """An answer; one that is not for our letter, or not from who can read it, is passed over."""
         if self._letter is None or self._correspondence is None or message.request != self._letter.request:
             return []
@@ -94,20 +120,37 @@ class LoginClient:
         except PeerError as fault:
             self._reason = str(fault)
             return []
-        self._clear()
-        return [LoginDecided(self._purpose, decision)]
+        return [*self._clear(), LoginDecided(self._purpose, decision, carried)]
+
+    def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
+        """What became of a letter that our supernode was to carry."""
+        if self._letter is None or sender != self.supernode or message.request != self._letter.request:
+            return []
+        match message.carriage:
+            case Carriage.ANSWERED:
+                return self.receive(LetterAnswer(sealed=message.sealed, request=message.request), now, carried=True)
+            case Carriage.TOO_MANY:
+                self._reason = "no login server answered, and the supernode carries no more letters for now"
+            case _:
+                self._reason = "no login server answered, neither us nor our supernode"
+        return []
 
     def wake(self, now: float) -> Effects:
         """Say it again, to the next server or by another way; or give up."""
-        out: Effects = []
-        while self._letter is not None and self._steps and self._steps[0][0] <= now:
-            out.append(Send(self._steps.pop(0)[1], self._letter))
-        if self._letter is not None and now >= self._until:
-            self._clear()
+        out = self.asking.wake(now)
+        letter = self._letter
+        if letter is None:
+            return out
+        if self.supernode is not None and self._carry_at <= now:
+            self._carry_at = inf
+            carry = CarryLetter(enclosed=letter.enclosed, sealed=letter.sealed, request=letter.request)
+            out.append(Send(self.supernode, carry))
+        if now >= self.asking.until:
+            out += self._clear()
             out.append(LoginUnreachable(self.servers, self._reason))
         return out
 
-    def _clear(self) -> None:
+    def _clear(self) -> Effects:
         self._letter = self._correspondence = None
-        self._steps.clear()
-        self._until = inf
+        self._carry_at = inf
+        return self.asking.end()

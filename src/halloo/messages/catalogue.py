@@ -6,7 +6,7 @@ A message of one kind in the place of the other is not understood there.
 
 from __future__ import annotations
 
-from halloo.messages import call, link, login, overlay, path
+from halloo.messages import call, link, log, login, overlay, path
 from halloo.wire.command import Catalogue
 
 __all__ = ["OPEN", "SEALED"]
@@ -16,6 +16,8 @@ OPEN = Catalogue(
         link.Hello,
         link.HelloAnswer,
         link.Finish,
+        log.LogAsked,
+        log.LogTold,
         login.Letter,
         login.LetterAnswer,
         overlay.Probe,
@@ -35,6 +37,8 @@ SEALED = Catalogue(
         link.Renew,
         link.RenewAnswer,
         link.RenewFinish,
+        login.CarryLetter,
+        login.LetterBack,
         overlay.Attach,
         overlay.AttachRefused,
         overlay.Attached,

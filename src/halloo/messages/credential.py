@@ -40,6 +40,7 @@ __all__ = [
     "Party",
     "Presence",
     "Record",
+    "Sign",
     "SignedClaims",
     "Verify",
     "credential_of",
@@ -77,6 +78,10 @@ class Claims(Shape):
     expires: int = number(0x04, most=1 << 40)
     issued: int = number(0x05, most=1 << 40)
     network: bytes = wide(0x06)
+    entry: int = number(0x07, most=1 << 48, default=0)
+    """The number of this certification in the network's log; 0: it is older than the log."""
+    entry_hash: bytes = blob(0x08, most=64, default=b"")
+    """The hash of that entry."""
 
 
 @shape
@@ -154,6 +159,10 @@ def list_entry(credential: bytes, listing: Listing, private: bytes, sign: Sign) 
     return Record(credential=credential, listing=body, signature=sign(private, _SIGNED_LISTING + body))
 
 
+def _nothing_is(_: Claims) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Notary:
     """Checks credentials and records against one network's id and login keys."""
@@ -164,13 +173,15 @@ class Notary:
     """``verify`` of the suite's network identity."""
     verify: Verify
     """``verify`` of the suite's identity."""
+    revoked: Callable[[Claims], bool] = _nothing_is
+    """What is known of keys that were called back before their time."""
 
     def credential(self, credential: bytes, wall: float) -> Claims:
         """What the network says in a credential, at wall clock time ``wall``.
 
         Raises:
             Malformed: no credential at all.
-            Refused: of another network, not signed by it, expired, or from the future.
+            Refused: of another network, not signed by it, expired, revoked, or from the future.
         """
         signed = decode_shape(SignedClaims, credential)
         claims = decode_shape(Claims, signed.claims)
@@ -184,6 +195,8 @@ class Notary:
             raise Refused("the credential has expired")
         if claims.issued > wall + CLOCK_TOLERANCE:
             raise Refused("the credential is from the future; one of the two clocks is wrong")
+        if self.revoked(claims):
+            raise Refused("the credential was revoked: its owner changed the password, or logged out everywhere")
         return claims
 
     def record(self, record: Record, wall: float) -> Entry:

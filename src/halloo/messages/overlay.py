@@ -21,6 +21,7 @@ from __future__ import annotations
 from halloo.base.address import Address
 from halloo.base.machine import Message
 from halloo.messages.credential import Record
+from halloo.messages.log import SignedHead
 from halloo.messages.name import MAX_NAME
 from halloo.wire.command import Form, address, addresses, command, flag, nested, number, request_id, text, wide
 
@@ -80,12 +81,16 @@ class Attach(Message):
 
 @command(31, Form.REPLY)
 class Attached(Message):
-    """You are attached.  ``observed`` is your address as I see it; ``supernodes`` feed your host cache."""
+    """You are attached.  ``observed`` is your address as I see it; ``supernodes`` feed your host cache.
+
+    ``heads``: the newest head of the login servers' log that I have seen; compare it with what they tell you.
+    """
 
     node: bytes = wide(0x01)
     observed: Address | None = address(0x11, default=None)
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
     clients: int = number(0x09, most=1 << 32, default=0)
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 
@@ -128,10 +133,11 @@ class Store(Message):
 
 @command(13, Form.REPLY)
 class Stored(Message):
-    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why."""
+    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why.  ``heads`` as in Attached."""
 
     copies: int = number(0x01, most=64)
     reason: str = text(0x02, most=200, default="")
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 
@@ -155,11 +161,12 @@ class Found(Message):
 
 @command(0x65, Form.REQUEST)
 class Mesh(Message):
-    """One supernode to another: I am one too, at ``listening``, and know these."""
+    """One supernode to another: I am one too, at ``listening``, and know these.  ``heads`` as in Attached."""
 
     node: bytes = wide(0x01)
     listening: Address = address(0x11)
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 
@@ -170,6 +177,7 @@ class Meshed(Message):
     node: bytes = wide(0x01)
     listening: Address = address(0x11)
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
+    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     request: int = request_id(default=0)
 
 

@@ -7,7 +7,7 @@ each other.  A supernode is a node with two more machines; an ordinary node one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from random import Random
 from typing import Any, ClassVar
@@ -19,17 +19,21 @@ from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
 from halloo.link.persona import Persona
-from halloo.login.client import LoginClient
+from halloo.login.auditor import Memory
+from halloo.login.renewal import Renewed
+from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
-from halloo.messages import call, login, overlay, path
+from halloo.messages import call, log, overlay, path
+from halloo.messages import login as letters
 from halloo.messages.credential import Party
 from halloo.node.descriptor import Descriptor
+from halloo.node.papers import Papers
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Join, Joined, Lost
 from halloo.overlay.publish import Publisher
 from halloo.overlay.search import SearchDone, Searches
-from halloo.overlay.supernode import Supernode
+from halloo.overlay.supernode import RecordKept, Supernode
 from halloo.path.relayer import Relayer
 
 __all__ = ["Node", "NodeSetup"]
@@ -52,6 +56,8 @@ class NodeSetup:
     max_clients: int = 800
     max_relayed: float = inf
     """Bytes a second that a supernode passes on for others."""
+    memory: Memory = field(default_factory=Memory)
+    """What earlier audits of the own name have seen."""
 
 
 class Node:
@@ -75,12 +81,11 @@ class Node:
         self.join = Join(
             profile.join, setup.cache, self.id, port, rng, self._peers, self._streams, self._requests, wall
         )
+        numbers = self._streams, self._requests
+        self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
         self.searches = Searches(persona.notary, self._requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, self._requests, wall
-        )
-        self.login = LoginClient(
-            suite, setup.descriptor.letter_key, setup.descriptor.servers, rng, self._streams, self._requests
         )
         self.calls = Switchboard(self.searches, self._peers, self._streams, self._requests, setup.sound, rng)
         self.supernode: Supernode | None = None
@@ -105,10 +110,11 @@ class Node:
 
     def begin(self, now: float) -> Effects:
         """Come on line: join, or take up a supernode's duties."""
+        papers = self.papers.begin(now)
         if self.supernode is not None:
             self.online_since = now
-            return self._react(self.supernode.begin(now), now)
-        return self._react(self.join.begin(now), now)
+            return self._react(papers + self.supernode.begin(now), now)
+        return self._react(papers + self.join.begin(now), now)
 
     def leave(self, now: float) -> Effects:
         """Hang up and go off line, with a goodbye."""
@@ -130,7 +136,7 @@ class Node:
             self.join.wake_at,
             self.searches.wake_at,
             self.publisher.wake_at,
-            self.login.wake_at,
+            self.papers.wake_at,
             self.calls.wake_at,
             self.supernode.wake_at if self.supernode else inf,
             self.relayer.wake_at if self.relayer else inf,
@@ -143,7 +149,7 @@ class Node:
             self.join,
             self.searches,
             self.publisher,
-            self.login,
+            self.papers,
             self.calls,
             self.supernode,
             self.relayer,
@@ -186,6 +192,7 @@ class Node:
         out = self.join.down(peer, reason, now) + self.calls.down(peer, reason, now)
         for token in [token for token, channel in self._offers.items() if channel.hop == peer]:
             out.append(Release(self._offers.pop(token)))
+        out += self.papers.down(peer)
         if self.supernode and self.relayer:
             out += self.supernode.down(peer, reason, now) + self.relayer.down(peer, now)
         return out
@@ -223,10 +230,30 @@ class Node:
         return self.searches.receive(message, sender, now) + self._to_supernode(message, sender, now)
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.publisher.receive(message, sender, now)
+        out = self.publisher.receive(message, sender, now)
+        return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
 
-    def _login(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.login.receive(message, now)
+    def _attached(self, message: Any, sender: Any, now: float) -> Effects:
+        out = self.join.receive(message, sender, now)
+        return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
+
+    def _meshing(self, message: Any, sender: Any, now: float) -> Effects:
+        out = self._to_supernode(message, sender, now)
+        return out + (self.papers.heads(message.heads, now) if self.supernode else [])
+
+    def _letter_answer(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.papers.answered(message, sender, now) if not isinstance(sender, int) else []
+
+    def _letter_back(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.papers.brought_back(message, sender, now)
+
+    def _carry_letter(self, message: Any, sender: Any, now: float) -> Effects:
+        if self.supernode is None or sender not in self.supernode.clients:
+            return []
+        return self.papers.carry(message, sender, self._parties[sender][0].key, now)
+
+    def _log_told(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.papers.told(message, now)
 
     def _to_reach(self, message: Message, sender: Any, now: float) -> Effects:
         return self.calls.relay_said(message, sender, now)
@@ -272,12 +299,30 @@ class Node:
         by_udp = isinstance(self._parties[event.peer][1], Wire)
         seen = (event.observed,) if event.observed is not None and by_udp else ()
         self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
-        return self.searches.attached(event.peer) + self.publisher.attached(supernode, now)
+        out = self.searches.attached(event.peer) + self.publisher.attached(supernode, now)
+        return out + self.papers.attached(event.peer, now)
 
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
         self.calls.supernode = None
-        return self.searches.attached(None) + self.publisher.attached(None, now)
+        out = self.searches.attached(None) + self.publisher.attached(None, now)
+        return out + self.papers.attached(None, now)
+
+    def _renewed(self, event: Renewed, now: float) -> Effects:
+        self.persona.credential = self.publisher.credential = event.credential
+        out = self.papers.auditor.certified(event.claims, now) if self.papers.auditor else []
+        return out + self.publisher.publish(now)
+
+    def _head_seen(self, event: HeadSeen, now: float) -> Effects:
+        if self.supernode is not None:
+            self.supernode.head = event.signed
+        return []
+
+    def _record_kept(self, event: RecordKept, now: float) -> Effects:
+        return self.papers.credential_seen(event.entry, now)
+
+    def _keys_revoked(self, event: KeysRevoked, now: float) -> Effects:
+        return self.supernode.call_back() if self.supernode else []
 
     def _searched(self, event: SearchDone, now: float) -> Effects:
         return self.calls.found(event, now)
@@ -310,7 +355,7 @@ class Node:
         overlay.Probe: _probe,
         overlay.ProbeAccept: _to_probe,
         overlay.ProbeRefuse: _to_probe,
-        overlay.Attached: _to_join,
+        overlay.Attached: _attached,
         overlay.AttachRefused: _to_join,
         overlay.Pong: _to_join,
         overlay.Attach: _to_supernode,
@@ -319,11 +364,14 @@ class Node:
         overlay.Store: _to_supernode,
         overlay.Search: _to_supernode,
         overlay.Replicate: _to_supernode,
-        overlay.Mesh: _to_supernode,
-        overlay.Meshed: _to_supernode,
+        overlay.Mesh: _meshing,
+        overlay.Meshed: _meshing,
         overlay.Found: _found,
         overlay.Stored: _stored,
-        login.LetterAnswer: _login,
+        letters.LetterAnswer: _letter_answer,
+        letters.LetterBack: _letter_back,
+        letters.CarryLetter: _carry_letter,
+        log.LogTold: _log_told,
         path.RelayRequest: _relay_request,
         path.RelayGranted: _to_reach,
         path.RelayRefused: _to_reach,
@@ -339,6 +387,10 @@ class Node:
     _reactions: ClassVar[dict[type[Event], Callable[[Node, Any, float], Effects]]] = {
         Joined: _joined,
         Lost: _lost,
+        Renewed: _renewed,
+        HeadSeen: _head_seen,
+        KeysRevoked: _keys_revoked,
+        RecordKept: _record_kept,
         SearchDone: _searched,
         Answered: _call_event,
         Ended: _call_event,

@@ -84,6 +84,8 @@ class Station:
             while queue:
                 item = queue.popleft()
                 if isinstance(item, _WORLDLY):
+                    if isinstance(item, StreamClose):  # of the mind, perhaps: then the ear does not know yet
+                        self.endpoint.streams.closed(item.number)
                     done.append(item)
                 elif isinstance(item, _NOTICES):
                     queue.extend(self.mind.receive(item, now))

@@ -64,6 +64,8 @@ class CallReport:
     """On the world's clock."""
     seconds: tuple[Second, ...]
     """The call second by second, as it was heard here."""
+    key: bytes = b""
+    """The public key of the other side; empty while it is not known."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class _Line:
     first_played_at: float | None = None
     closes_at: float = inf
     ended: Ended | None = None
+    key: bytes = b""
 
 
 class Switchboard:
@@ -205,6 +208,7 @@ class Switchboard:
             frames_concealed=stream.frames_concealed if stream else 0,
             answered_at=heard,
             seconds=tuple(stream.history) if stream else (),
+            key=line.key,
         )
 
     # --- what siblings bring
@@ -243,6 +247,7 @@ class Switchboard:
         entry = event.entries[0]
         if not entry.listing.state:
             return line.call.unreachable(f"{event.name} is off line", now)
+        line.key = entry.claims.key
         line.reach = Reach(
             entry.listing,
             entry.claims.key,
@@ -262,11 +267,12 @@ class Switchboard:
             raise PeerError("an invitation from somebody without a name")
         rival = next((line for line in self._lines.values() if _calls(line, party.name)), None)
         if rival is not None:
+            rival.key = party.key
             return self._met(rival, message.call, sender, route, now)
         if self.active:
             return [Send(sender, Decline(call=message.call, why=Why.BUSY))]
         call = Call(message.call, party.name, outgoing=False, began=now)
-        self._lines[call.id] = _Line(call, route=route)
+        self._lines[call.id] = _Line(call, route=route, key=party.key)
         return call.rings(sender, now)
 
     def heard(self, message: Message, call: bytes, sender: Peer, now: float) -> Effects:

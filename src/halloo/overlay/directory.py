@@ -42,6 +42,11 @@ class Directory:
             return None
         return held
 
+    def forget(self, entry: Entry) -> None:
+        """Keep this entry no longer."""
+        if self._entries.get(entry.name) is entry:
+            del self._entries[entry.name]
+
     def all(self) -> list[Entry]:
         """Every entry, the oldest first."""
         return list(self._entries.values())

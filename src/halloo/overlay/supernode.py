@@ -16,10 +16,11 @@ from enum import Enum
 from math import inf
 
 from halloo.base.address import Address, Peer, Route, Stream, Wire
-from halloo.base.effects import Link, Send
+from halloo.base.effects import Link, Send, Unlink
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.credential import Entry, Notary, Party, Record
+from halloo.messages.log import SignedHead
 from halloo.messages.overlay import (
     Attach,
     Attached,
@@ -42,7 +43,7 @@ from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.slots import members, slot_of
 
-__all__ = ["ClientGone", "ClientTaken", "Meshing", "Supernode"]
+__all__ = ["ClientGone", "ClientTaken", "Meshing", "RecordKept", "Supernode"]
 
 PING_EVERY = 30.0  # seconds between signs of life to other supernodes: a link that is silent for 100 s is gone
 MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
@@ -83,6 +84,13 @@ class Meshing(Event):
     address: Address
 
 
+@dataclass(frozen=True, slots=True)
+class RecordKept(Event):
+    """A node of ours published its record; it holds."""
+
+    entry: Entry
+
+
 @dataclass(slots=True)
 class _Client:
     node: bytes
@@ -117,6 +125,8 @@ class Supernode:
     directory: Directory = field(default_factory=Directory)
     clients: dict[Peer, _Client] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
+    head: SignedHead | None = None
+    """The newest head of the login servers' log, for nodes to compare."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _mesh: dict[bytes, Peer] = field(default_factory=dict)
     """Node id of another supernode -> the link to it that stood up last."""
@@ -149,7 +159,7 @@ class Supernode:
         """A link stands, ours or theirs."""
         self._parties[peer] = party
         if peer in self._dialling:
-            return [Send(peer, Mesh(node=self.node, listening=self.listening, supernodes=self._known(), request=0))]
+            return [Send(peer, self._introduction())]
         return []
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
@@ -163,6 +173,15 @@ class Supernode:
             self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
         client = self.clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
+
+    def call_back(self) -> Effects:
+        """Some credentials were revoked: keep no records under them, and no links."""
+        revoked = self.notary.revoked
+        for entry in self.directory.all():
+            if revoked(entry.claims):
+                self.directory.forget(entry)
+        gone = [peer for peer, party in self._parties.items() if party.claims is not None and revoked(party.claims)]
+        return [Unlink(peer, "this login was revoked; log in again") for peer in gone]
 
     # --- what is heard
 
@@ -195,7 +214,11 @@ class Supernode:
                     self._keep(record, now)
             case Mesh():
                 meshed = Meshed(
-                    node=self.node, listening=self.listening, supernodes=self._known(), request=message.request
+                    node=self.node,
+                    listening=self.listening,
+                    supernodes=self._known(),
+                    heads=self._heads,
+                    request=message.request,
                 )
                 return [Send(sender, meshed), *self._met(message, sender, now)]
             case Meshed():
@@ -234,6 +257,7 @@ class Supernode:
             observed=_seen(route),
             supernodes=self._known(),
             clients=len(self.clients),
+            heads=self._heads,
             request=message.request,
         )
         return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
@@ -271,7 +295,8 @@ class Supernode:
         self.directory.store(entry, now + self.wall)
         others = self._others_of(entry.name)
         out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
-        return [*out, Send(sender, Stored(copies=1 + len(others), request=message.request))]
+        stored = Stored(copies=1 + len(others), heads=self._heads, request=message.request)
+        return [*out, RecordKept(entry), Send(sender, stored)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
         entry = self.directory.find(message.name, now + self.wall)
@@ -303,6 +328,13 @@ class Supernode:
         return [self._mesh[node] for node in members(slot, [self.node, *self._mesh]) if node != self.node]
 
     # --- the mesh
+
+    @property
+    def _heads(self) -> tuple[SignedHead, ...]:
+        return () if self.head is None else (self.head,)
+
+    def _introduction(self) -> Mesh:
+        return Mesh(node=self.node, listening=self.listening, supernodes=self._known(), heads=self._heads, request=0)
 
     def _known(self) -> tuple[Address, ...]:
         return (self.listening, *self.mesh.values())[:40]

@@ -1,6 +1,8 @@
 """The Accounts role on SQLite or PostgreSQL, through SQLAlchemy Core; the tables are made and changed by Alembic.
 
-Single statements run in AUTOCOMMIT.  The import costs most of a second, so only a login server makes it.
+Single statements run in AUTOCOMMIT; what belongs together, between a BEGIN and a COMMIT of our own, with the log held
+for us alone, so that its numbers have no gaps however many servers write.  The import costs most of a second, so only
+a login server makes it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sql
 from alembic import command
@@ -19,6 +22,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from halloo.base.errors import Unusable, UsageError
 from halloo.login.accounts import Account, AccountsUnavailable
+from halloo.login.log import Ledger, WriteEntry
+from halloo.messages.log import EntryKind, LogEntry
 
 __all__ = ["AccountsInDatabase"]
 
@@ -31,14 +36,47 @@ _ACCOUNTS = sql.Table(
     sql.Column("proof", sql.LargeBinary, nullable=False),
     sql.Column("created", sql.BigInteger, nullable=False),
 )
-_KEYS = sql.Table(
-    "certified_keys",
+_LOG = sql.Table(
+    "log_entries",
+    _TABLES,
+    sql.Column("number", sql.BigInteger, primary_key=True, autoincrement=False),
+    sql.Column("kind", sql.SmallInteger, nullable=False),
+    sql.Column("name", sql.LargeBinary, nullable=False),
+    sql.Column("key", sql.LargeBinary, nullable=False),
+    sql.Column("wall", sql.BigInteger, nullable=False),
+    sql.Column("previous", sql.LargeBinary, nullable=False),
+    sql.Column("previous_of_name", sql.LargeBinary, nullable=False),
+)
+_EARLIER = sql.Table(
+    "certified_before_log",
     _TABLES,
     sql.Column("number", sql.Integer, primary_key=True),
     sql.Column("name", sql.Text, nullable=False),
     sql.Column("key", sql.LargeBinary, nullable=False),
     sql.Column("certified", sql.BigInteger, nullable=False),
 )
+_FIND = sql.select(_ACCOUNTS).where(_ACCOUNTS.c.name == sql.bindparam("name"))
+_NEWEST = sql.select(_LOG).order_by(_LOG.c.number.desc()).limit(1)
+_NEWEST_OF_NAME = (
+    sql.select(_LOG).where(_LOG.c.name == sql.bindparam("name")).order_by(_LOG.c.number.desc()).limit(1)
+)
+_REVOKED = (
+    sql.select(sql.func.coalesce(sql.func.max(_LOG.c.number), 0))
+    .where(_LOG.c.name == sql.bindparam("name"), _LOG.c.kind == int(EntryKind.REVOKED))
+    .scalar_subquery()
+)
+_STANDING = (
+    sql.select(_LOG)
+    .where(
+        _LOG.c.name == sql.bindparam("name"),
+        _LOG.c.key == sql.bindparam("key"),
+        _LOG.c.kind == int(EntryKind.CERTIFIED),
+        _LOG.c.number > _REVOKED,
+    )
+    .order_by(_LOG.c.number.desc())
+    .limit(1)
+)
+_LOCK = 0x48616C6C6F6F  # the number of the lock that holds the log on PostgreSQL: "Halloo"
 
 
 class AccountsInDatabase:
@@ -57,6 +95,7 @@ class AccountsInDatabase:
         except (SQLAlchemyError, ImportError, sqlite3.DatabaseError) as fault:
             raise Unusable(f"the accounts in {_shown(url)} cannot be opened: {_plain(fault)}") from None
         self._connection = self._engine.connect()
+        self._postgresql = self._engine.dialect.name == "postgresql"
 
     def close(self) -> None:
         """Give the connection back."""
@@ -66,7 +105,7 @@ class AccountsInDatabase:
     def find(self, name: str) -> Account | None:
         """See ``Accounts``."""
         with self._guarded():
-            row = self._connection.execute(sql.select(_ACCOUNTS).where(_ACCOUNTS.c.name == name)).one_or_none()
+            row = self._connection.execute(_FIND, {"name": name}).one_or_none()
         return None if row is None else Account(row.name, bytes(row.salt), bytes(row.proof), row.created)
 
     def create(self, account: Account) -> bool:
@@ -89,10 +128,84 @@ class AccountsInDatabase:
                 sql.update(_ACCOUNTS).where(_ACCOUNTS.c.name == name).values(salt=salt, proof=proof)
             )
 
-    def record_key(self, name: str, key: bytes, wall: int) -> None:
+    @contextmanager
+    def together(self) -> Iterator[None]:
         """See ``Accounts``."""
         with self._guarded():
-            self._connection.execute(sql.insert(_KEYS).values(name=name, key=key, certified=wall))
+            self._connection.exec_driver_sql("BEGIN" if self._postgresql else "BEGIN IMMEDIATE")
+            if self._postgresql:
+                self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        try:
+            yield
+        except BaseException:
+            with self._guarded():
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
+        with self._guarded():
+            self._connection.exec_driver_sql("COMMIT")
+
+    def append(self, name: bytes, write: WriteEntry) -> LogEntry:
+        """See ``Accounts``."""
+        with self._guarded():
+            newest = self._connection.execute(_NEWEST).one_or_none()
+            of_name = self._connection.execute(_NEWEST_OF_NAME, {"name": name}).one_or_none()
+            entry = write(
+                None if newest is None else _entry(newest), None if of_name is None else _entry(of_name)
+            )
+            self._connection.execute(
+                sql.insert(_LOG),
+                {
+                    "number": entry.number,
+                    "kind": int(entry.kind),
+                    "name": entry.name,
+                    "key": entry.key,
+                    "wall": entry.wall,
+                    "previous": entry.previous,
+                    "previous_of_name": entry.previous_of_name,
+                },
+            )
+        return entry
+
+    def newest(self) -> LogEntry | None:
+        """See ``Accounts``."""
+        with self._guarded():
+            row = self._connection.execute(_NEWEST).one_or_none()
+        return None if row is None else _entry(row)
+
+    def standing(self, name: bytes, key: bytes) -> LogEntry | None:
+        """See ``Accounts``."""
+        with self._guarded():
+            row = self._connection.execute(_STANDING, {"name": name, "key": key}).one_or_none()
+        return None if row is None else _entry(row)
+
+    def page(
+        self, first: int, most: int, *, name: bytes = b"", revocations: bool = False, since: int = 0
+    ) -> tuple[LogEntry, ...]:
+        """See ``Accounts``."""
+        asked = sql.select(_LOG).where(_LOG.c.number >= first)
+        if name:
+            asked = asked.where(_LOG.c.name == name)
+        if revocations:
+            asked = asked.where(_LOG.c.kind == int(EntryKind.REVOKED))
+        if since:
+            asked = asked.where(_LOG.c.wall >= since)
+        with self._guarded():
+            rows = self._connection.execute(asked.order_by(_LOG.c.number).limit(most)).all()
+        return tuple(_entry(row) for row in rows)
+
+    def carry_over(self, ledger: Ledger) -> int:
+        """Write into the log what was certified before there was one; how many entries that made.
+
+        Done once, by the first server that starts on tables of that time.
+        """
+        made = 0
+        with self.together(), self._guarded():
+            for row in self._connection.execute(sql.select(_EARLIER).order_by(_EARLIER.c.number)).all():
+                name = ledger.name(row.name)
+                self.append(name, ledger.write(EntryKind.CERTIFIED, name, ledger.key(bytes(row.key)), row.certified))
+                made += 1
+            self._connection.execute(sql.delete(_EARLIER))
+        return made
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -133,6 +246,18 @@ class AccountsInDatabase:
 
 class _Taken(Exception):
     pass
+
+
+def _entry(row: Any) -> LogEntry:
+    return LogEntry(
+        number=row.number,
+        kind=row.kind,
+        name=bytes(row.name),
+        key=bytes(row.key),
+        wall=row.wall,
+        previous=bytes(row.previous),
+        previous_of_name=bytes(row.previous_of_name),
+    )
 
 
 def _check_file(url: str) -> None:

@@ -2,6 +2,8 @@
 
     network.toml            the description of the network joined
     identity/account.json   name, private key, credential                    mode 0600
+    identity/audit.json     what audits of the own name have seen            mode 0600
+    identity/known.json     whose key was seen when                          mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
 
@@ -21,9 +23,12 @@ from pathlib import Path
 import platformdirs
 
 from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
+from halloo.login.auditor import Memory
 from halloo.messages.credential import Claims, credential_of
+from halloo.messages.log import SignedHead
 from halloo.node.descriptor import Descriptor, from_toml
 from halloo.overlay.hostcache import HostCache
+from halloo.runtime.acquaintances import Acquaintances
 
 __all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "replace_file"]
 
@@ -131,6 +136,64 @@ class Home:
         """Log out."""
         self.account_path.unlink(missing_ok=True)
 
+    # --- what audits have seen
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the memory of audits is kept."""
+        return self.path / "identity" / "audit.json"
+
+    def memory(self) -> tuple[Memory, str]:
+        """What audits of this account's name have seen, and a warning where it was damaged (it is kept aside then).
+
+        It belongs to one name: of another one nothing is remembered.
+        """
+        path = self.audit_path
+        try:
+            table = json.loads(path.read_text("utf-8"))
+            if table["name"] != self.account().name:
+                return Memory(), ""
+            head = table["head"]
+            signed = SignedHead(head=_bytes(head[0]), signature=_bytes(head[1])) if head else None
+            number, digest = table["seen"]
+            known = tuple(_bytes(key) for key in table["known"])
+            return Memory(known, int(table["since"]), signed, (int(number), _bytes(digest))), ""
+        except (FileNotFoundError, NotLoggedIn):
+            return Memory(), ""
+        except (OSError, ValueError, KeyError, TypeError, binascii.Error) as fault:
+            kept = _set_aside(path, "damaged")
+            return Memory(), f"the memory of audits was damaged ({fault}) and is kept as {kept}; a new one is begun"
+
+    def keep_memory(self, name: str, memory: Memory) -> None:
+        """Write what audits of a name have seen."""
+        head = memory.head
+        table = {
+            "name": name,
+            "known": [_text(key) for key in memory.known],
+            "since": memory.since,
+            "head": [_text(head.head), _text(head.signature)] if head else None,
+            "seen": [memory.seen[0], _text(memory.seen[1])],
+        }
+        replace_file(self.audit_path, json.dumps(table, indent=1).encode(), mode=0o600)
+
+    def acquaintances(self) -> tuple[Acquaintances, str]:
+        """Whom we have talked to, and a warning where the file was damaged (it is kept aside then)."""
+        path = self.path / "identity" / "known.json"
+        try:
+            return Acquaintances.load(path.read_text("utf-8")), ""
+        except FileNotFoundError:
+            return Acquaintances(), ""
+        except (UsageError, UnicodeDecodeError, OSError) as fault:
+            kept = _set_aside(path, "damaged")
+            words = f"the list of known keys was damaged ({fault}) and is kept as {kept}; a new one is begun"
+            return Acquaintances(), words
+
+    def keep_acquaintances(self, known: Acquaintances) -> None:
+        """Write whom we have talked to, where that is not written yet."""
+        if known.changed:
+            replace_file(self.path / "identity" / "known.json", known.dump().encode(), mode=0o600)
+            known.changed = False
+
     # --- host cache and port
 
     def host_cache(self) -> tuple[HostCache, str]:
@@ -182,6 +245,14 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
             raise
     except OSError as fault:
         raise Unusable(f"cannot write {path}: {fault.strerror or fault}") from None
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _set_aside(path: Path, why: str) -> Path:

@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -22,10 +23,13 @@ from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
 from halloo.link.notice import Notice
 from halloo.link.persona import Persona
-from halloo.login.client import LoginDecided, LoginUnreachable
+from halloo.login.audit import Report
+from halloo.login.auditor import Audited, AuditFailed, Memory
+from halloo.login.client import CARRY_AFTER, LoginDecided, LoginUnreachable
+from halloo.login.renewal import Renewed
 from halloo.media.codec import SILENCE
 from halloo.media.stream import SoundStream
-from halloo.messages.login import Application, Purpose, Verdict
+from halloo.messages.login import Application, Purpose
 from halloo.messages.name import folded
 from halloo.node.descriptor import Descriptor
 from halloo.node.node import Node, NodeSetup
@@ -36,6 +40,8 @@ from halloo.overlay.join import Joined, JoinFailed
 from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
+from halloo.runtime.acquaintances import Acquaintances, KeyChange
+from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, report_of
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
@@ -50,14 +56,6 @@ TAIL = 0.3  # seconds that the line is held after the last frame, for it to be p
 ON_ITS_WAY = 0.06  # seconds in which the last sound of the other side may still come, for a recording
 LAST_WORDS = 1.0  # seconds at most that closing waits for the other side to hear a goodbye
 E_ = TypeVar("E_", bound=Event)
-
-
-class NetworkUnreachable(HallooError):
-    """No supernode, or no login server, could be reached."""
-
-
-class NotDone(HallooError):
-    """The network was asked and said no."""
 
 
 def wall_offset() -> float:
@@ -89,6 +87,13 @@ class Phone:
         self.account = account
         self.cache = cache
         self.on_event: Callable[[Event], None] = lambda _: None
+        self.on_account: Callable[[Account], None] = lambda _: None
+        """Is given the account whenever the network has certified it anew."""
+        self.memory = Memory()
+        """What audits of the own name have seen; set it before ``open``, keep it after ``close``."""
+        self.acquaintances = Acquaintances()
+        """Whose keys we know; the same."""
+        self._key_changes: dict[bytes, KeyChange] = {}
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._over: dict[bytes, asyncio.Future[Event]] = {}
         self._begun: dict[bytes, asyncio.Future[Event]] = {}
@@ -117,10 +122,7 @@ class Phone:
         """
         suite, rng, wall = self.descriptor.ways.suite, SystemRandom(), wall_offset()
         if self.account is not None:
-            try:
-                self.descriptor.notary.credential(self.account.credential, time.time())
-            except PeerError as fault:
-                raise NotLoggedIn(f"{fault}; log in again: halloo login {self.account.name}") from None
+            self._check_account(self.account)
         private = self.account.private if self.account else suite.identity.make(rng)
         credential = self.account.credential if self.account else b""
         persona = Persona(suite, self.descriptor.notary, private, credential, rng, key_log())
@@ -143,11 +145,22 @@ class Phone:
             supernode=supernode,
             max_clients=max_clients,
             max_relayed=max_relayed,
+            memory=self.memory,
         )
         self._node = Node(setup)
         station.mind = self._node
         self.opened_at = self.driver.now
         return self.address
+
+    def _check_account(self, account: Account) -> None:
+        again = f"log in again: halloo login {account.name}"
+        try:
+            claims = self.descriptor.notary.credential(account.credential, time.time())
+            mine = self.descriptor.ways.suite.identity.public(account.private)
+        except (PeerError, UsageError) as fault:
+            raise NotLoggedIn(f"{fault}; {again}") from None
+        if claims.key != mine:
+            raise NotLoggedIn(f"the private key kept here is not the one of the credential: it is damaged; {again}")
 
     async def close(self) -> None:
         """Hang up, say goodbye, and give everything back."""
@@ -209,43 +222,57 @@ class Phone:
                 raise NotLoggedIn(f"the network does not accept this login: {stored.reason}; use: halloo login NAME")
         return event
 
-    async def apply(self, purpose: Purpose, name: str, password: str, new_password: str = "") -> Account:
-        """Sign up, log in or change the password; the account with a fresh credential.
+    async def apply(
+        self, purpose: Purpose, name: str, password: str = "", new_password: str = "", private: bytes = b""
+    ) -> Account:
+        """Sign up, log in, change the password, or revoke every key; the account with a fresh credential.
+
+        ``private`` is the key to be certified, a new one where none is given.  To revoke takes no password but a
+        key that is certified; there is no credential after it.
 
         Raises:
             UsageError: the name cannot be one.
-            NotLoggedIn: wrong name or password.
+            NotLoggedIn: wrong name or password, or a key that is not certified.
             NotDone: the name is taken, too many attempts, or the server cannot do it now.
             NetworkUnreachable: no login server answered.
         """
         name = folded(name)
         suite = self.descriptor.ways.suite
         network = self.descriptor.id
-        proof = await asyncio.to_thread(suite.password.prove, name, password, network)
+        proof = await asyncio.to_thread(suite.password.prove, name, password, network) if password else b""
         new_proof = await asyncio.to_thread(suite.password.prove, name, new_password, network) if new_password else b""
-        private = suite.identity.make(SystemRandom())
+        private = private or suite.identity.make(SystemRandom())
         application = Application(
             purpose=purpose, name=name, proof=proof, key=suite.identity.public(private), new_proof=new_proof
         )
+        return account_of(await self._applied(application, private), application, private, self.descriptor.notary)
+
+    async def _applied(self, application: Application, private: bytes) -> Event:
+        """The answer to an application.  Where the servers stay silent, a supernode is found to carry it."""
         answered = self.expect(LoginDecided, LoginUnreachable)
-        self.driver.do(self.node.act(self.node.login.apply(application, self.driver.now), self.driver.now))
-        event = await answered
-        if isinstance(event, LoginUnreachable):
-            tried = ", ".join(str(address) for address in event.tried)
-            raise NetworkUnreachable(f"{event.reason} (tried {tried})")
-        assert isinstance(event, LoginDecided)
-        decision = event.decision
-        match decision.verdict:
-            case Verdict.OK:
-                self.descriptor.notary.credential(decision.credential, decision.wall)
-                return Account(name, private, decision.credential)
-            case Verdict.REFUSED:
-                raise NotLoggedIn("wrong name or password")
-            case Verdict.NAME_TAKEN:
-                raise NotDone(f"the name {name} is taken; choose another, or log in if it is yours")
-            case Verdict.TOO_MANY:
-                raise NotDone(f"too many attempts; try again in {decision.retry_after} seconds")
-        raise NotDone(decision.reason or "the login server cannot do this now")
+        node, driver = self.node, self.driver
+        driver.do(node.act(node.papers.ask.apply(application, private, driver.now), driver.now))
+        await asyncio.wait({answered}, timeout=CARRY_AFTER)
+        if not answered.done() and node.supernode is None:
+            driver.do(node.begin(driver.now))  # harmless while we are on line already
+        return await answered
+
+    async def audit(self) -> Report:
+        """Look in the login servers' log which keys were certified for our name.
+
+        Raises:
+            NotLoggedIn: nobody is logged in here.
+            NetworkUnreachable: no login server answered.
+            NotDone: what was told is no log.
+        """
+        auditor = self.node.papers.auditor
+        if self.account is None or auditor is None:
+            raise NotLoggedIn("nobody is logged in here; use: halloo login NAME")
+        done = self.expect(Audited, AuditFailed)
+        if auditor.claims is None:
+            self.driver.do(self.node.act(auditor.certified(self.account.claims, self.driver.now), self.driver.now))
+        self.driver.do(self.node.act(auditor.audit(self.driver.now), self.driver.now))
+        return report_of(await done)
 
     async def search(self, name: str) -> SearchDone:
         """Look somebody up by exact name.  Raises UsageError for what cannot be a name."""
@@ -275,7 +302,10 @@ class Phone:
         self, name: str, source: Source, sink: Sink, *, policy: Policy = Policy.ANY, seconds: float | None = None
     ) -> CallReport:
         """Call somebody and talk until the source ends, ``seconds`` have passed, or the other side hangs up."""
-        call = self.dial(name, policy)
+        return await self.follow(self.dial(name, policy), source, sink, seconds=seconds)
+
+    async def follow(self, call: bytes, source: Source, sink: Sink, *, seconds: float | None = None) -> CallReport:
+        """Wait until a call that was dialled is answered, and talk as in ``call``."""
         try:
             await asyncio.wait({self._over[call], self._begun[call]}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -311,6 +341,10 @@ class Phone:
         """End a call, if it is not over."""
         if call in self.node.calls.active:
             self.driver.do(self.node.act(self.node.calls.hang_up(call, self.driver.now), self.driver.now))
+
+    def key_change(self, call: bytes) -> KeyChange | None:
+        """What is new about the other side's key, known as soon as a call rings."""
+        return self._key_changes.get(call)
 
     def report(self, call: bytes) -> CallReport:
         """What is known of a call."""
@@ -370,14 +404,28 @@ class Phone:
             raise fault from None
 
     def _heard(self, event: Event) -> None:
-        if isinstance(event, Rang) and not event.outgoing:
-            self._incoming.put_nowait(event.call)
+        if isinstance(event, Renewed) and self.account is not None:
+            self.account = replace(self.account, credential=event.credential)
+            self.on_account(self.account)
+        if isinstance(event, Rang):
+            self._meet(event.call)
+            if not event.outgoing:
+                self._incoming.put_nowait(event.call)
         for wanted, future in list(self._waiting):
             if future.done() or wanted(event):
                 self._waiting.remove((wanted, future))
                 if not future.done():
                     future.set_result(event)
         self.on_event(event)
+
+    def _meet(self, call: bytes) -> None:
+        """Look whether the other side's key is the one we know."""
+        report = self.report(call)
+        if report.key:
+            key = self.descriptor.ways.suite.digest(report.key)[:16]
+            change = self.acquaintances.met(report.name, key, int(time.time()))
+            if change is not None:
+                self._key_changes[call] = change
 
     async def _listen_to_ipv6_too(self, tcp_ports: tuple[int, ...]) -> None:
         """Where every IPv4 address was asked for, every IPv6 one is meant as well, if the machine has that."""

@@ -14,6 +14,7 @@ from halloo.base.machine import Event
 from halloo.link.endpoint import Endpoint
 from halloo.link.persona import Persona
 from halloo.login.accounts import Accounts
+from halloo.login.limits import Limits
 from halloo.login.server import LoginServer
 from halloo.node.descriptor import Descriptor, Secrets, from_toml
 from halloo.node.login_mind import LoginMind
@@ -77,7 +78,11 @@ class NetworkFolder:
 
 
 async def start_login_server(
-    folder: NetworkFolder, accounts: Accounts, listen: tuple[Address, ...], on_event: Callable[[Event], None]
+    folder: NetworkFolder,
+    accounts: Accounts,
+    listen: tuple[Address, ...],
+    on_event: Callable[[Event], None],
+    limits: Limits | None = None,
 ) -> tuple[Driver, list[Address]]:
     """A running login server, and where it listens.
 
@@ -88,11 +93,14 @@ async def start_login_server(
     suite = descriptor.ways.suite
     try:
         fits = suite.network_identity.public(secrets.login) == descriptor.login_key
+        fits = fits and suite.network_envelope.public(secrets.letter) == descriptor.letter_key
     except UsageError:
         fits = False
     if not fits:
         raise Unusable(f"the keys in {folder.path / 'secret'} are damaged, or not those of this network")
-    server = LoginServer(suite, descriptor.id, secrets.login, secrets.letter, accounts, rng, wall)
+    server = LoginServer(
+        suite, descriptor.id, secrets.login, secrets.letter, accounts, rng, wall, limits or Limits()
+    )
     persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng, key_log())
     endpoint = Endpoint(persona, descriptor.cloak_key, (address.host for address in listen), wall)
     driver = Driver(Station(endpoint, LoginMind(server)), on_event)

@@ -20,6 +20,8 @@ class Net:
     duplicated: float = 0.0
     udp_blocked: set[frozenset[bytes]] = field(default_factory=set)
     """Pairs of hosts between which no datagram passes."""
+    blocked: set[frozenset[bytes]] = field(default_factory=set)
+    """Pairs of hosts between which nothing passes."""
     cut_off: set[bytes] = field(default_factory=set)
     """Hosts to and from which nothing passes at all."""
 
@@ -41,6 +43,8 @@ class Net:
 
     def passes(self, source: bytes, destination: bytes) -> bool:
         """Whether anything passes between two hosts."""
+        if frozenset((source, destination)) in self.blocked:
+            return False
         return source not in self.cut_off and destination not in self.cut_off
 
     def _travel(self) -> float:

@@ -12,10 +12,12 @@ from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
 from halloo.link.persona import Persona
 from halloo.login.accounts import AccountsInMemory
-from halloo.login.server import LoginServer
+from halloo.login.log import Ledger
+from halloo.login.server import VALID_FOR, LoginServer
 from halloo.media.codec import Silence
 from halloo.media.stream import SoundStream
 from halloo.messages.credential import Claims, issue
+from halloo.messages.log import EntryKind
 from halloo.messages.name import folded
 from halloo.node.descriptor import Descriptor, Secrets, create
 from halloo.node.login_mind import LoginMind
@@ -27,7 +29,6 @@ from halloo.sim.world import WALL, Owner, Resident, World
 __all__ = ["Town"]
 
 LOGIN = Address.parse("10.0.0.1:33033")
-_VALID_FOR = 14 * 86_400
 
 
 def _supernode_address(i: int) -> Address:
@@ -50,6 +51,8 @@ class Town:
     """Whether hosts lie all over the address space, as on the internet, or beside each other."""
     net: dict[str, Any] = field(default_factory=dict)
     sound: Callable[[], SoundStream] = _silence
+    valid_for: int = VALID_FOR
+    """Seconds that a credential lives."""
 
     def __post_init__(self) -> None:
         self.world = World(self.seed, **self.net)
@@ -123,8 +126,17 @@ class Town:
     def credential(self, name: str, key: bytes, *, wall: float = WALL) -> bytes:
         """A credential as the login server would issue it."""
         issued = int(wall)
+        ledger, folded_name = Ledger(self.suite.digest, self.descriptor.id), folded(name)
+        whose = ledger.name(folded_name)
+        entry = self.accounts.append(whose, ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), issued))
         claims = Claims(
-            name=folded(name), key=key, expires=issued + _VALID_FOR, issued=issued, network=self.descriptor.id
+            name=folded_name,
+            key=key,
+            expires=issued + self.valid_for,
+            issued=issued,
+            network=self.descriptor.id,
+            entry=entry.number,
+            entry_hash=ledger.hash_of(entry),
         )
         return issue(claims, self.secrets.login, self.suite.network_identity.sign)
 
@@ -133,6 +145,7 @@ class Town:
         server = LoginServer(
             self.suite, self.descriptor.id, self.secrets.login, self.secrets.letter, self.accounts, rng, WALL
         )
+        server.valid_for = self.valid_for
         persona = Persona(self.suite, self.descriptor.notary, self.suite.identity.make(rng), b"", rng)
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (LOGIN.host,), WALL)
         self.world.settle("login", Station(endpoint, LoginMind(server)), LOGIN)

@@ -1,0 +1,227 @@
+"""How many logins one core serves, and how that grows with the number of accounts.
+
+    python -m bench.login [--json] [--accounts 10000,100000,1000000] [--profile modern]
+
+A login server runs in this process on SQLite in a temporary file; a login goes through its station whole, from the
+bytes of the client's datagrams to the bytes of the answer: cloak, fragments, letter, password proof, an entry of the
+log, the credential, the sealed answer.  The letters are made beforehand: what they cost the client is not counted.
+
+The stores of all sizes are filled first and measured in turns, a batch each, so that whatever else the machine does
+meets all alike; the medians of the batches are compared.  Beside them, in the same turns, stands the floor: a bare
+loop over the same primitives (one hybrid decapsulation, two signature checks or makings, one read and one write in
+SQLite), which no login server could be faster than.  The ratio to it is what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from halloo.base.address import Address, Wire
+from halloo.base.effects import Send, Transmit
+from halloo.crypto.suite import Suite
+from halloo.link.endpoint import Endpoint
+from halloo.link.persona import Persona
+from halloo.login.letter import write_letter
+from halloo.login.log import Ledger
+from halloo.login.server import LoginServer, Served
+from halloo.messages.login import Application, Letter, Purpose, Verdict
+from halloo.node.descriptor import Descriptor, Secrets, create
+from halloo.node.login_mind import LoginMind
+from halloo.node.station import Station
+from halloo.runtime.accounts_sql import AccountsInDatabase
+
+WALL = 1_800_000_000
+SERVER = Address.parse("192.0.2.1:33033")
+CLIENT = Address.parse("192.0.2.50:40000")
+BATCH = 100  # logins measured at a time
+ROUNDS = 9  # batches of each store
+WARM_UP = 100  # logins before, of each store, that are not counted
+TARGETS = {"logins_per_second": (">=", 300.0), "spread_percent": ("<=", 10.0)}
+
+
+@dataclass
+class Office:
+    """A login server over a store of some size, and letters to it."""
+
+    size: int
+    station: Station
+    accounts: AccountsInDatabase
+    letters: list[list[bytes]]
+    path: Path
+
+
+def measure(profile: str, sizes: list[int], rounds: int) -> dict[str, Any]:
+    """All figures of one run."""
+    rng = Random(1)
+    descriptor, secrets = create("bench", profile, (SERVER,), (), WALL, rng)
+    with tempfile.TemporaryDirectory(prefix="halloo-bench-") as folder:
+        offices = [_office(Path(folder), size, descriptor, secrets, rounds) for size in sizes]
+        floor = _Floor(descriptor.ways.suite, secrets, Path(folder))
+        for office in offices:
+            _serve(office, WARM_UP)
+        floor.run(WARM_UP)
+        speeds: dict[int, list[float]] = {size: [] for size in sizes}
+        floors: list[float] = []
+        for turn in range(rounds):
+            for office in offices[turn % len(offices) :] + offices[: turn % len(offices)]:
+                speeds[office.size].append(BATCH / _timed(lambda office=office: _serve(office, BATCH)))  # type: ignore[misc]
+            floors.append(BATCH / _timed(lambda: floor.run(BATCH)))
+        pages = {str(office.size): round(office.path.stat().st_size / 1e6, 1) for office in offices}
+        for office in offices:
+            office.accounts.close()
+        floor.close()
+    medians = {size: statistics.median(of_size) for size, of_size in speeds.items()}
+    slowest, fastest = min(medians.values()), max(medians.values())
+    return {
+        "logins_per_second": round(slowest, 1),
+        "by_accounts": {str(size): round(median, 1) for size, median in medians.items()},
+        "spread_percent": round(100 * (fastest - slowest) / fastest, 1),
+        "floor_per_second": round(statistics.median(floors), 1),
+        "floor": "hybrid decapsulation, verify, sign, one read and one write in SQLite",
+        "ratio": round(slowest / statistics.median(floors), 2),
+        "megabytes_by_accounts": pages,
+        "batches": rounds,
+    }
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _office(folder: Path, size: int, descriptor: Descriptor, secrets: Secrets, rounds: int) -> Office:
+    suite = descriptor.ways.suite
+    rng = Random(size)
+    path = folder / f"accounts-{size}.sqlite"
+    accounts = AccountsInDatabase(f"sqlite:///{path}")
+    server = LoginServer(suite, descriptor.id, secrets.login, secrets.letter, accounts, rng, WALL)
+    proof = rng.randbytes(32)
+    _fill(path, size, server, proof)
+    persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng)
+    station = Station(Endpoint(persona, descriptor.cloak_key, (SERVER.host,), WALL), LoginMind(server))
+    caller = Endpoint(persona, descriptor.cloak_key, (CLIENT.host,), WALL)
+    caller.datagrams.public[4] = CLIENT.host
+    letters = []
+    for name in rng.sample(range(size), min(size, WARM_UP + rounds * BATCH)):
+        private = suite.identity.make(rng)
+        application = Application(
+            purpose=Purpose.LOGIN, name=f"user{name}", proof=proof, key=suite.identity.public(private), wall=WALL
+        )
+        letter, _ = write_letter(suite, descriptor.letter_key, application, private, 1, rng)
+        letters.append(_datagrams(caller, letter))
+    return Office(size, station, accounts, letters, path)
+
+
+def _datagrams(caller: Endpoint, letter: Letter) -> list[bytes]:
+    return [sent.data for sent in caller.send(Wire(SERVER), letter, 0.0) if isinstance(sent, Transmit)]
+
+
+def _fill(path: Path, size: int, server: LoginServer, proof: bytes) -> None:
+    """Accounts with one certification each, written straight into the tables."""
+    ledger: Ledger = server.ledger
+    salt = bytes(16)
+    stored = server._stored(salt, proof)
+    top = b""
+
+    def rows() -> Any:
+        nonlocal top
+        for number in range(1, size + 1):
+            name = ledger.name(f"user{number - 1}")
+            yield number, 1, name, top or bytes(32), WALL, top, b""
+            top = ledger.digest(name + top)  # a stand-in for the chain: nobody audits this store
+
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        accounts = ((f"user{number}", salt, stored, WALL) for number in range(size))
+        connection.executemany("INSERT INTO accounts (name, salt, proof, created) VALUES (?, ?, ?, ?)", accounts)
+        connection.executemany("INSERT INTO log_entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows())
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def _serve(office: Office, count: int) -> None:
+    for _ in range(count):
+        verdict, answered = None, 0
+        for datagram in office.letters.pop():
+            for effect in office.station.receive(datagram, CLIENT, 0.0):
+                match effect:
+                    case Served():
+                        verdict = effect.verdict
+                    case Transmit():
+                        answered += 1
+                    case Send():
+                        raise SystemExit("an answer that never became bytes")
+        if verdict != Verdict.OK or not answered:
+            raise SystemExit(f"a login failed: {verdict}")
+
+
+class _Floor:
+    """The least that a login costs, without any of this project's code around the primitives."""
+
+    def __init__(self, suite: Suite, secrets: Secrets, folder: Path) -> None:
+        self._suite, self._secrets = suite, secrets
+        rng = Random(2)
+        self._private = suite.identity.make(rng)
+        self._public = suite.identity.public(self._private)
+        _, self._enclosed = suite.network_envelope.enclose(suite.network_envelope.public(secrets.letter), rng)
+        self._signature = suite.identity.sign(self._private, b"text")
+        self._store = sqlite3.connect(folder / "floor.sqlite", isolation_level=None)
+        self._store.execute("PRAGMA journal_mode=WAL")
+        self._store.execute("PRAGMA synchronous=NORMAL")
+        self._store.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, held BLOB)")
+
+    def run(self, count: int) -> None:
+        """Do it so often."""
+        suite = self._suite
+        for _ in range(count):
+            suite.network_envelope.disclose(self._secrets.letter, self._enclosed)
+            if not suite.identity.verify(self._public, self._signature, b"text"):
+                raise SystemExit("a signature failed")
+            suite.network_identity.sign(self._secrets.login, b"text")
+            self._store.execute("SELECT held FROM rows ORDER BY number DESC LIMIT 1").fetchone()
+            self._store.execute("INSERT INTO rows (held) VALUES (?)", (bytes(128),))
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
+
+
+def main() -> None:
+    """Measure, and say how the figures stand to what was asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--accounts", default="10000,100000,1000000", help="sizes of the store, comma between")
+    parser.add_argument("--profile", choices=["modern", "classic"], default="modern")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    sizes = [int(size) for size in arguments.accounts.split(",")]
+    figures = {"profile": arguments.profile} | measure(arguments.profile, sizes, arguments.rounds)
+    reached = {
+        name: figures[name] >= target if sense == ">=" else figures[name] <= target
+        for name, (sense, target) in TARGETS.items()
+    }
+    figures["reached"] = reached
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        asked = ""
+        if name in TARGETS:
+            sense, target = TARGETS[name]
+            asked = f"  asked {sense} {target:g}: {'reached' if reached[name] else 'NOT reached'}"
+        print(f"{name:22} {value}{asked}")
+
+
+if __name__ == "__main__":
+    main()

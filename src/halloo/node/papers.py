@@ -1,0 +1,148 @@
+"""All that a node has to do with login servers: its credential, its name in their log, what others want of them.
+
+    ask           what the user wants: sign up, log in, another password
+    renewal       the credential kept fresh                                   who has one
+    auditor       the own name in the log                                     who has one
+    watch         the whole log, for revocations                              supernodes
+    carrier       letters of those whose way to the servers is blocked        supernodes
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from halloo.base.address import Peer, Route
+from halloo.base.machine import Effects, Machine, Numbers
+from halloo.link.persona import Persona
+from halloo.login.auditor import Auditor, Memory
+from halloo.login.carrier import Carrier
+from halloo.login.client import LoginClient
+from halloo.login.log import Ledger
+from halloo.login.renewal import Renewal
+from halloo.login.revocations import Revocations
+from halloo.login.watch import Watch
+from halloo.messages.credential import Claims, Entry, credential_of
+from halloo.messages.log import LogTold, SignedHead
+from halloo.messages.login import CarryLetter, LetterAnswer, LetterBack
+from halloo.node.descriptor import Descriptor
+
+__all__ = ["Papers"]
+
+
+class Papers:
+    """The machines of one node that speak to login servers.
+
+    From its birth on the persona's notary knows the revocations that ``watch`` hears of.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        persona: Persona,
+        memory: Memory,
+        numbers: tuple[Numbers, Numbers],
+        rng: Random,
+        wall: float,
+        *,
+        supernode: bool,
+    ) -> None:
+        suite, servers = persona.suite, descriptor.servers
+        streams, requests = numbers
+        ledger = Ledger(suite.digest, descriptor.id)
+        self.revocations = Revocations(ledger)
+        persona.notary = notary = replace(persona.notary, revoked=self.revocations.covers)
+
+        def client() -> LoginClient:
+            return LoginClient(suite, descriptor.letter_key, servers, rng, streams, requests, wall)
+
+        self.ask = client()
+        self.renewal: Renewal | None = None
+        self.auditor: Auditor | None = None
+        if persona.credential:
+            self.renewal = Renewal(client(), notary, persona.private, rng)
+            self.auditor = Auditor(ledger, notary, servers, memory, rng, streams, requests)
+        self.watch: Watch | None = None
+        self.carrier: Carrier | None = None
+        if supernode:
+            self.watch = Watch(ledger, notary, servers, self.revocations, rng, streams, requests, wall)
+            self.carrier = Carrier(servers, rng, streams)
+        self._machines: tuple[Machine, ...] = tuple(
+            machine
+            for machine in (self.ask, self.renewal, self.auditor, self.watch, self.carrier)
+            if machine is not None
+        )
+        self._credential = persona.credential
+        self._begun = False
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return min(machine.wake_at for machine in self._machines)
+
+    def begin(self, now: float) -> Effects:
+        """The node comes on line."""
+        if self._begun:
+            return []
+        self._begun = True
+        out = self.certified(credential_of(self._credential), now) if self._credential else []
+        return out + (self.watch.begin(now) if self.watch else [])
+
+    def certified(self, claims: Claims, now: float) -> Effects:
+        """There is a credential, at birth or by a new login."""
+        out: Effects = self.renewal.certified(claims, now) if self.renewal else []
+        return out + (self.auditor.certified(claims, now) if self.auditor else [])
+
+    def attached(self, supernode: Peer | None, now: float) -> Effects:
+        """The supernode changed."""
+        out = self.ask.attached(supernode, now)
+        if self.renewal is not None:
+            out += self.renewal.client.attached(supernode, now)
+        if supernode is None and self.auditor is not None:
+            self.auditor.soon(now)
+        return out
+
+    def answered(self, message: LetterAnswer, sender: Route, now: float) -> Effects:
+        """A letter came back: to the user, the renewal, or one that we carried for somebody."""
+        out = self.ask.receive(message, now)
+        if self.renewal is not None:
+            out += self.renewal.receive(message, now)
+        return out + (self.carrier.receive(message, sender, now) if self.carrier else [])
+
+    def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
+        """A letter came back by way of our supernode."""
+        out = self.ask.brought_back(message, sender, now)
+        return out + (self.renewal.brought_back(message, sender, now) if self.renewal else [])
+
+    def told(self, message: LogTold, now: float) -> Effects:
+        """A login server tells of its log."""
+        out: Effects = self.auditor.receive(message, now) if self.auditor else []
+        return out + (self.watch.receive(message, now) if self.watch else [])
+
+    def carry(self, message: CarryLetter, sender: Peer, key: bytes, now: float) -> Effects:
+        """A node of ours wants a letter carried."""
+        return self.carrier.carry(message, sender, key, now) if self.carrier else []
+
+    def heads(self, shown: tuple[SignedHead, ...], now: float) -> Effects:
+        """A supernode shows the newest head that it has seen."""
+        out: Effects = []
+        for signed in shown:
+            out += self.auditor.head_shown(signed, now) if self.auditor else []
+            out += self.watch.head_shown(signed, now) if self.watch else []
+        return out
+
+    def credential_seen(self, entry: Entry, now: float) -> Effects:
+        """A node of ours shows its credential."""
+        return self.watch.credential_shown(entry.claims, entry.record.credential, now) if self.watch else []
+
+    def down(self, peer: Peer) -> Effects:
+        """A link ended."""
+        return self.carrier.down(peer) if self.carrier else []
+
+    def wake(self, now: float) -> Effects:
+        """Do what is due."""
+        out: Effects = []
+        for machine in self._machines:
+            if machine.wake_at <= now:
+                out += machine.wake(now)
+        return out
