@@ -30,7 +30,8 @@ from halloo.link.datagrams import LAYOUTS
 from halloo.messages.call import Why
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Presence
-from halloo.messages.login import Purpose, Verdict
+from halloo.messages.log import EntryKind
+from halloo.messages.login import Carriage, Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.node.profile import CLASSIC_JOIN, MODERN_JOIN
 from halloo.overlay.join import JoinTimings
@@ -336,6 +337,7 @@ SHAPE_PARTS: dict[str, tuple[str, ...]] = {
     "credential-shapes": ("Claims", "SignedClaims", "Listing", "Record"),
     "handshake-shapes": ("Proof",),
     "login-shapes": ("Application", "Decision"),
+    "log-shapes": ("LogEntry", "Head", "SignedHead"),
     "descriptor-shape": ("Descriptor",),
 }
 PARTS: dict[str, Callable[[], str]] = {
@@ -343,6 +345,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "controls": controls,
     "frames": frames,
     "joining": joining,
+    "carriages": enum_part(Carriage),
+    "entry-kinds": enum_part(EntryKind),
     "kinds": kinds,
     "limits": limits,
     "other-shapes": other_shapes,

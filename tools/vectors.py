@@ -5,10 +5,11 @@
     frames.json      small frames from a fixed seed in both suites: a refused probe and what follows, a keep-alive, a
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
+    letter.json      a letter to the login server and its answer in each suite, with the key that opens it
 
 The first two follow from the declarations and fixed seeds and are made anew at every run; ``--check`` only compares.
-In the last are random numbers that no seed governs (key encapsulation, RSA padding and keys), so it was recorded once;
-``--record`` records it again.
+In the others are random numbers that no seed governs (key encapsulation, RSA padding and keys), so they were recorded
+once; ``--record`` records them again.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ from halloo.crypto.suite import Covered, Suite
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import Initiator, Responder
 from halloo.link.persona import Persona
+from halloo.login.letter import open_letter, write_letter
 from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Notary, issue
+from halloo.messages.log import Head
+from halloo.messages.login import Application, Decision, Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.wire.command import FieldRule, Form, Shape, encode_command, encode_shape, rules_of
 from halloo.wire.frame import (
@@ -60,6 +64,7 @@ PARTS = {
     "messages.json": ("cloak_key", "from", "to", "messages", "shapes"),
     "frames.json": ("cloak_key", "from", "to", "classic", "modern"),
     "handshake.json": ("classic", "modern"),
+    "letter.json": ("classic", "modern"),
 }
 """What each file must have."""
 
@@ -154,6 +159,8 @@ def _sample_blob(name: str, rule: FieldRule, rng: Random) -> bytes:
             return encode_shape(sample(Claims, full=True))
         case "listing":
             return encode_shape(sample(Listing, full=True))
+        case "head":
+            return encode_shape(sample(Head, full=True))
         case "credential":
             private = MODERN.network_identity.make(Random("network"))
             return issue(sample(Claims, full=True), private, MODERN.network_identity.sign)
@@ -354,9 +361,42 @@ def handshake(suite: Suite) -> Json:
     return out
 
 
+def letter(suite: Suite) -> Json:
+    """A letter to the login server, and its answer."""
+    rng = Random(f"letter {suite.name}")
+    operators = suite.network_envelope.make(rng, b"")
+    private = suite.identity.make(Random("alice"))
+    proof = suite.password.prove("alice", "secret", b"network!")
+    application = Application(
+        purpose=Purpose.LOGIN, name="alice", proof=proof, key=suite.identity.public(private), wall=CLOCK
+    )
+    letter, correspondence = write_letter(
+        suite, suite.network_envelope.public(operators), application, private, 0x7F45, rng
+    )
+    read, _ = open_letter(suite, operators, letter)
+    network = suite.network_identity.make(Random("network"))
+    claims = Claims(name="alice", key=read.key, issued=CLOCK, expires=CLOCK + 14 * 86_400, network=b"network!")
+    decision = Decision(
+        verdict=Verdict.OK, credential=issue(claims, network, suite.network_identity.sign), wall=CLOCK
+    )
+    return {
+        "password": "secret",
+        "network": b"network!".hex(),
+        "letter_private": operators.hex(),
+        "secret": correspondence.secret.hex(),
+        "letter": encode_command(letter).hex(),
+        "application": readable(read),
+        "answer": encode_command(correspondence.write_answer(decision, letter.request)).hex(),
+        "decision": readable(decision),
+    }
+
+
 def recorded() -> dict[str, Json]:
     """What cannot be made twice, by file."""
-    return {"handshake.json": {suite.name: handshake(suite) for suite in SUITES}}
+    return {
+        "handshake.json": {suite.name: handshake(suite) for suite in SUITES},
+        "letter.json": {suite.name: letter(suite) for suite in SUITES},
+    }
 
 
 # --- files --------------------------------------------------------------------------------------------------------

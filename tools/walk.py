@@ -105,7 +105,7 @@ def record(profile: str) -> Json:
     recorder.tell("login")
     proof = town.suite.password.prove("alice", "a secret", town.descriptor.id)
     application = Application(purpose=Purpose.SIGN_UP, name="alice", proof=proof, key=alice.persona.public)
-    town.act("alice", alice.login.apply(application, world.now))
+    town.act("alice", alice.papers.ask.apply(application, alice.persona.private, world.now))
     world.run(world.now + 5, lambda: bool(world.events(LoginDecided, "alice")))
 
     recorder.tell("call")

@@ -149,7 +149,7 @@ def test_what_is_said_at_login_with_the_operators_key(profile: str, tmp_path: Pa
     town.stranger("ada")
     node = town.node("ada")
     application = Application(purpose=Purpose.SIGN_UP, name="ada", proof=b"proof", key=node.persona.public)
-    town.act("ada", node.login.apply(application, town.world.now))
+    town.act("ada", node.papers.ask.apply(application, node.persona.private, town.world.now))
     town.world.run(5, lambda: bool(town.world.events(LoginDecided)))
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "letter.key").write_bytes(town.secrets.letter)

@@ -21,6 +21,7 @@ from halloo.decode.single import explain
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish
 from halloo.link.persona import proof_seal
+from halloo.login.letter import open_letter
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.messages.link import Proof
@@ -43,9 +44,8 @@ def test_every_message_and_shape_has_its_vectors() -> None:
     assert named == {(declared.kind.__name__, case) for declared in LANGUAGE.values() for case in ("least", "full")}
     shapes = {(each["name"], each["case"]) for each in TABLE["shapes"]}
     assert shapes == {(kind.__name__, case) for kind in vectors.shapes() for case in ("least", "full")}
-    assert {"Record", "Claims", "SignedClaims", "Listing", "Proof", "Application", "Decision", "Descriptor"} <= {
-        name for name, _ in shapes
-    }
+    known = {"Record", "Claims", "SignedClaims", "Listing", "Proof", "Application", "Decision", "LogEntry", "SignedHead"}
+    assert known | {"Descriptor"} <= {name for name, _ in shapes}
 
 
 def test_they_are_what_the_declarations_say() -> None:
@@ -130,6 +130,18 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
         plain, sealed = bytes.fromhex(packet["plain"]), bytes.fromhex(packet["sealed"])
         assert seals[packet["by"]].open(packet["sequence"], sealed, beside) == plain
         assert seals[packet["by"]].close(packet["sequence"], plain, beside) == sealed
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_a_letter_of_long_ago_opens(suite: Suite) -> None:
+    kept = vectors.read("letter.json")[suite.name]
+    (letter,) = decode_commands(bytes.fromhex(kept["letter"]), OPEN)
+    application, correspondence = open_letter(suite, bytes.fromhex(kept["letter_private"]), letter)
+    assert vectors.readable(application) == kept["application"]
+    assert correspondence.secret.hex() == kept["secret"]
+    assert application.proof == suite.password.prove("alice", kept["password"], bytes.fromhex(kept["network"]))
+    (answer,) = decode_commands(bytes.fromhex(kept["answer"]), OPEN)
+    assert vectors.readable(correspondence.open_answer(answer)) == kept["decision"]
 
 
 @pytest.fixture

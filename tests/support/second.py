@@ -355,6 +355,14 @@ SUITES = {
 }
 
 
+def unfilled(plain: bytes, size: int) -> list[tuple[int, int, Any]]:
+    """login.md: the shape in a letter that was filled up."""
+    length = int.from_bytes(plain[:2], "big")
+    if len(plain) % size or any(plain[2 + length :]):
+        raise Wrong("the filling")
+    return objects(Bytes(plain[2 : 2 + length]))
+
+
 def without_proof(command: bytes, proof: bytes) -> bytes:
     """A command of the handshake with an empty proof, which is its last object."""
     source = Bytes(command)

@@ -16,7 +16,8 @@ from halloo.decode.tree import Cursor, Part
 from halloo.messages.call import Why
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Presence, SignedClaims
-from halloo.messages.login import Purpose, Verdict
+from halloo.messages.log import EntryKind, Head
+from halloo.messages.login import Carriage, Purpose, Verdict
 from halloo.wire.buffer import Reader
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, decode_commands, decode_shape, rules_of
 from halloo.wire.objects import decode_objects
@@ -27,9 +28,16 @@ __all__ = ["LANGUAGE", "explain_commands", "explain_shape", "read_commands"]
 LANGUAGE: Mapping[tuple[int, Form], Declaration] = {**OPEN, **SEALED}
 SHORT = 16  # bytes of a blob that are shown with its meaning
 _FORMS: dict[int, str] = {Form.NOTICE: "one-way", Form.REQUEST: "request", Form.REPLY: "reply"}
-_ENUMS: dict[str, type[IntEnum]] = {"why": Why, "verdict": Verdict, "purpose": Purpose, "state": Presence}
+_ENUMS: dict[str, type[IntEnum]] = {
+    "carriage": Carriage,
+    "kind": EntryKind,
+    "purpose": Purpose,
+    "state": Presence,
+    "verdict": Verdict,
+    "why": Why,
+}
 _TIMES = ("expires", "issued", "wall")
-_INSIDE: dict[str, type[Shape]] = {"credential": SignedClaims, "claims": Claims, "listing": Listing}
+_INSIDE: dict[str, type[Shape]] = {"credential": SignedClaims, "claims": Claims, "head": Head, "listing": Listing}
 """By the name of a blob's field, the shape that it holds."""
 
 

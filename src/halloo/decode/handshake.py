@@ -16,12 +16,13 @@ from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_fini
 from halloo.link.persona import proof_seal
 from halloo.login.letter import Correspondence, open_letter
 from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
-from halloo.messages.login import Application, Decision, Letter, LetterAnswer
+from halloo.messages.login import Application, CarryLetter, Decision, Letter, LetterAnswer, LetterBack
 from halloo.wire.command import encode_shape
 
 __all__ = ["Talks"]
 
 MAX_HELD = 4_096  # handshakes and letters begun and not ended that are remembered
+MAX_ALIKE = 8  # letters with the same request number, of different nodes
 Held = TypeVar("Held")
 
 
@@ -45,10 +46,10 @@ class Talks:
                 return self._answer(message)
             case Finish():
                 return self._finish(message)
-            case Letter():
-                return self._letter(message)
-            case LetterAnswer():
-                return self._letter_answer(message)
+            case Letter() | CarryLetter():
+                return self._letter(Letter(enclosed=message.enclosed, sealed=message.sealed, request=message.request))
+            case LetterAnswer() | LetterBack():
+                return self._letter_answer(LetterAnswer(sealed=message.sealed, request=message.request))
         return []
 
     def _answer(self, answer: HelloAnswer) -> list[Part]:
@@ -88,7 +89,7 @@ class Talks:
         except HallooError:
             return [Part("the letter", 0, b"", "the letter key that was given does not open it")]
         held = self._letters.get(letter.request, [])
-        _keep(self._letters, letter.request, [*held, correspondence][-4:])
+        _keep(self._letters, letter.request, [*held, correspondence][-MAX_ALIKE:])
         return [_opened("the letter, opened", Application, encode_shape(application))]
 
     def _letter_answer(self, answer: LetterAnswer) -> list[Part]:
