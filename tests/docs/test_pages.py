@@ -38,6 +38,7 @@ def test_every_shape_has_its_section() -> None:
 
 def test_every_bound_is_listed_with_its_reason() -> None:
     text = (PAGES / "limits.md").read_text("utf-8")
+    assert not re.findall(r"^\| `[\w/.]+` \| `(\w+)` \| [^|]* \| +\|$", text, re.MULTILINE), "say its unit and reason"
     for name in ("MAX_HALF_OPEN", "HELLO_FOR", "RING_FOR", "KEEP_FOR", "VALID_FOR", "MAX_OBJECTS", "FIRST_WAIT"):
         (line,) = re.findall(rf"^\| `[\w/.]+` \| `{name}` \| .*$", text, re.MULTILINE)
         assert len(line.split("|")[4].strip()) > 5, name

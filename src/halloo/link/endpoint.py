@@ -34,7 +34,7 @@ from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 __all__ = ["Endpoint"]
 
 MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
-MAX_LINKS = 4_096
+MAX_LINKS = 4_096  # at once: a supernode with 800 clients, all other supernodes, and room for both to come again
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
 _CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take

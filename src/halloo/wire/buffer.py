@@ -11,7 +11,7 @@ from halloo.base.errors import Malformed
 
 __all__ = ["Reader", "Writer", "varint"]
 
-MAX_NUMBER = (1 << 64) - 1
+MAX_NUMBER = (1 << 64) - 1  # what the widest number on the wire can be
 
 
 def varint(value: int) -> bytes:

@@ -46,7 +46,7 @@ MAX_OBJECTS = 256  # in one list: the longest honest one (a page of directory re
 MAX_NUMBERS = 1_024  # in one list of numbers
 MAX_TEXT = 4_096  # bytes: a chat line fits, a flood does not
 MAX_DEPTH = 4  # lists within lists
-MAX_ID = 0xFFFF
+MAX_ID = 0xFFFF  # of an object; ours are below 256
 
 
 class Kind(IntEnum):

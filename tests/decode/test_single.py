@@ -1,0 +1,83 @@
+"""What the bytes are is guessed right: each of the vectors of frames and streams, and messages as they are sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tools import tool
+
+from halloo.base.address import Address
+from halloo.crypto.suite import Suite
+from halloo.crypto.suites import SUITES
+from halloo.decode.datagrams import Frames
+from halloo.decode.keys import Keys
+from halloo.decode.single import explain
+from halloo.decode.tree import Part
+from halloo.wire.frame import Control, FrameKind
+
+vectors = tool("vectors")
+FRAMES = vectors.read("frames.json")
+MESSAGES = vectors.read("messages.json")["messages"]
+REAL = [suite for suite in SUITES.values() if suite.name != "plain"]
+
+
+def told(suite: Suite, data: str, ends: dict[str, str] | None = None) -> Part:
+    source, destination = (Address.parse(ends[end]) if ends else Address(bytes(4), 0) for end in ("from", "to"))
+    frames = Frames(suite, bytes.fromhex(FRAMES["cloak_key"]), Keys())
+    return explain(bytes.fromhex(data), frames, source, destination)
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("number", range(4))
+def test_a_datagram(suite: Suite, number: int) -> None:
+    each = FRAMES[suite.name]["exchange"][number]
+    part = told(suite, each["datagram"], each)
+    assert not part.faults
+    assert part.name == f"datagram of the {suite.name} suite: {FrameKind(each['kind']).name.lower()}"
+    (body,) = [inside for inside in part.parts if inside.fresh]
+    assert body.data.hex() == each["body"]
+    # The places cover the datagram without a gap.
+    assert b"".join(inside.data for inside in part.parts if not inside.fresh).hex() == each["datagram"]
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_a_keep_alive_and_a_forwarded_datagram(suite: Suite) -> None:
+    kept = FRAMES[suite.name]
+    assert told(suite, kept["keep_alive"]["datagram"], kept["keep_alive"]).parts[-1].name == "keep-alive"
+    part = told(suite, kept["forward"]["datagram"], kept["forward"])
+    names = [each.name for each in part.walk()]
+    assert {"token", "the datagram inside, payload", "Probe"} <= set(names)
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_a_stream(suite: Suite) -> None:
+    kept = FRAMES[suite.name]["stream"]
+    part = told(suite, kept["opening"] + kept["covered"])
+    assert part.name == f"stream of the {suite.name} suite"
+    assert not part.faults
+    expected = [
+        "payload" if each["type"] is None else Control(each["type"]).name.lower() for each in kept["frames"]
+    ]
+    assert [each.name for each in part.parts] == ["opening", *expected]
+    short = told(suite, (kept["opening"] + kept["covered"])[:-2])
+    assert short.parts[-1].name == "cut short"
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("form", ["raw", "sent"])
+def test_every_message(suite: Suite, form: str) -> None:
+    for each in MESSAGES:
+        part = told(suite, each[form])
+        assert not part.faults, each["name"]
+        assert [inside.name for inside in part.parts] == [each["name"]]
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_every_message_in_the_open_as_datagrams(suite: Suite) -> None:
+    ends: dict[str, Any] = {"from": "192.0.2.1:1000", "to": "192.0.2.2:2000"}
+    for each in MESSAGES:
+        datagrams = each.get("datagrams", {}).get(suite.name, ())
+        if len(datagrams) == 1:
+            part = told(suite, datagrams[0], ends)
+            assert each["name"] in [inside.name for inside in part.walk()]
