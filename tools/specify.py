@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import importlib
 import io
+import itertools
 import re
 import sys
 import tokenize
@@ -170,12 +171,52 @@ def _command(declared: Declaration) -> str:
     return (
         f"### {declared.kind.__name__}\n\n{said(declared.kind.__doc__)}\n\n"
         f"Command {declared.number} ({hexadecimal(declared.number)}), {FORMS[declared.form]}{request}; head "
-        f"`{_varint(head)}`; said {' and '.join(places)}.\n\n{fields(declared.kind)}"
+        f"`{_varint(head)}`; said by {said_by(declared.kind)}, {' and '.join(places)}.\n\n{fields(declared.kind)}"
     )
 
 
 def _varint(value: int) -> str:
     return varint(value).hex(" ")
+
+
+# --- who says what to whom ----------------------------------------------------------------------------------------
+
+SAID_BY = {
+    "AttachRefused": "supernode to node",
+    "Bye": "either side",
+    "Decline": "callee to caller",
+    "Goodbye": "either side",
+    "Mesh": "supernode to supernode",
+    "Meshed": "supernode to supernode",
+    "Ping": "either side",
+    "Pong": "either side",
+    "ProbeRefuse": "supernode to node",
+    "RelayClose": "any of the three",
+    "RelayRefused": "supernode to caller",
+    "Replicate": "supernode to supernode",
+    "Search": "node to supernode, supernode to supernode",
+    "Found": "supernode to node, supernode to supernode",
+}
+"""What the ladders do not show, or show for one case of several."""
+
+
+def said_by(kind: type[Any]) -> str:
+    """Who says it to whom: as the ladder at the head of its file has it."""
+    if kind.__name__ in SAID_BY:
+        return SAID_BY[kind.__name__]
+    people: list[tuple[int, str]] = []
+    for line in (importlib.import_module(kind.__module__).__doc__ or "").splitlines():
+        if "|" not in line:
+            people = [(found.start(), found[0]) for found in re.finditer(r"\S+(?: \S+)*", line)]
+            continue
+        bars = [at for at, letter in enumerate(line) if letter == "|"]
+        for left, right in itertools.pairwise(bars):
+            rung = line[left + 1 : right]
+            if re.search(rf"\b{kind.__name__}\b", rung) and len(people) > 1:
+                ends = [min(people, key=lambda one: abs(one[0] + len(one[1]) / 2 - at))[1] for at in (left, right)]
+                ends = ends[::-1] if "<" in rung else ends
+                return " to ".join(ends)
+    return ""
 
 
 def summary() -> str:
@@ -184,9 +225,10 @@ def summary() -> str:
     rows = []
     for key in sorted(declared):
         name = declared[key].kind.__name__
-        where = "open" if key in OPEN else "link"
-        rows.append((key[0], hexadecimal(key[0]), FORMS[key[1]], f"[{name}](#{name.lower()})", where))
-    return table(("number", "", "form", "command", "said"), rows)
+        where = "in the open" if key in OPEN else "over a link"
+        link = f"[{name}](#{name.lower()})"
+        rows.append((key[0], hexadecimal(key[0]), FORMS[key[1]], link, said_by(declared[key].kind), where))
+    return table(("number", "", "form", "command", "said by", "where"), rows)
 
 
 def shape_part(*names: str) -> Callable[[], str]:

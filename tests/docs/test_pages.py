@@ -30,6 +30,11 @@ def test_every_command_has_its_section() -> None:
         assert f"Command {declared.number} " in text
 
 
+def test_of_every_command_it_is_said_who_says_it() -> None:
+    for declared in (*OPEN.values(), *SEALED.values()):
+        assert re.fullmatch(r".+ to .+|either side|any of the three", specify.said_by(declared.kind)), declared.kind
+
+
 def test_every_shape_has_its_section() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES.glob("*.md"))
     for name in specify.shapes():
