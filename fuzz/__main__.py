@@ -32,7 +32,18 @@ def run_one(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One harness in its process; its figures."""
     with tempfile.TemporaryDirectory() as folder:
         mark = Path(folder) / "round"
-        command = [sys.executable, "-m", f"fuzz.{name}", "--seconds", f"{seconds:.1f}", "--seed", str(seed), "--json"]
+        command = [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-m",
+            f"fuzz.{name}",
+            "--seconds",
+            f"{seconds:.1f}",
+            "--seed",
+            str(seed),
+            "--json",
+        ]
         try:
             done = subprocess.run(
                 [*command, "--mark", str(mark)],

@@ -6,7 +6,6 @@ A round is a function of the seed and its number alone, so that ``--seed S --rou
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import gc
 import json
 import os
@@ -139,7 +138,6 @@ def alone(name: str, attack: Callable[[Run], None]) -> int:
     options.add_argument("--json", action="store_true")
     options.add_argument("--mark", type=Path, help="a file in which the present round is noted")
     chosen = options.parse_args()
-    faulthandler.enable()
     run = Run(name, chosen.seed, chosen.seconds, chosen.round, chosen.datagrams)
     if chosen.mark is not None:
         run.mark(chosen.mark)

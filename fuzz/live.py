@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ RATE = 10_000  # datagrams a second: a tenth of a gigabit; a core takes some thr
 LISTENED = 1.5  # seconds of the call that are recorded before the bombardment
 SETTLED = 2.0  # seconds after it
 GROWTH = 24.0  # megabytes: the tables for strangers filled to their bounds, once
+LONGEST = 120.0  # seconds of one bombardment
 OTHERS = 15.0  # seconds of a run that the network and the calls around the bombardment take
 
 
 def attack(run: Run) -> None:
     """One network, one call, one bombardment a round."""
     while run.on():
-        seconds = max(2.0, run.end - run.began - OTHERS)
+        seconds = min(LONGEST, max(2.0, run.end - time.monotonic() - OTHERS))
         count = run.limit or int(RATE * seconds / 3)
         told = asyncio.run(bombarded(count, RATE, seed=run.seed, profile="classic" if run.round % 2 == 0 else "modern"))
         sent = told["bombardment"]["sent"]
@@ -47,7 +49,7 @@ def attack(run: Run) -> None:
         run.count["megabytes grown"] = max(run.count["megabytes grown"], round(told["grown_mb"]))
         run.count["percent of a core"] = max(run.count["percent of a core"], round(told["core_percent"]))
         unharmed(told)
-        if run.limit:
+        if run.limit or time.monotonic() > run.end - OTHERS:
             return
 
 

@@ -40,7 +40,10 @@ def attack(run: Run) -> None:
                         read += 1
                         assert decode_commands(encode_command(message), language) == [message]
                 run.executions += len(inputs)
-            assert b"".join(split_commands(form)) == form[: len(b"".join(split_commands(form)))]
+            try:
+                assert form.startswith(b"".join(split_commands(form)))
+            except Malformed:
+                pass
         run.count["messages read and written again"] += read
 
 

@@ -88,6 +88,16 @@ def controls() -> str:
     return table(("type", "name"), [(hexadecimal(kind), kind.name.lower()) for kind in Control])
 
 
+def disguise() -> str:
+    """The greeting that classic streams to port 443 begin with."""
+    worn = CLASSIC.disguise
+    assert worn is not None
+    lines = []
+    for name, data in (("hello, without its random bytes", worn.hello), ("answer", worn.answer)):
+        lines += [f"{name}:", *(f"  {data[at : at + 24].hex(' ')}" for at in range(0, len(data), 24))]
+    return "```\n" + "\n".join(lines) + "\n```\n"
+
+
 def kinds() -> str:
     """Kinds of objects."""
     forms = {
@@ -385,6 +395,7 @@ SHAPE_PARTS: dict[str, tuple[str, ...]] = {
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "controls": controls,
+    "disguise": disguise,
     "frames": frames,
     "joining": joining,
     "carriages": enum_part(Carriage),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
+from captures import tcp
 from tools import tool
 
 from halloo.base.address import Address
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
+from halloo.decode.capture import Captured
 from halloo.decode.datagrams import Frames
 from halloo.decode.keys import Keys
 from halloo.decode.single import explain
+from halloo.decode.streams import StreamSide
+from halloo.decode.traffic import Tally, Traffic
 from halloo.decode.tree import Part
 from halloo.wire.frame import Control, FrameKind
 
@@ -81,3 +86,31 @@ def test_every_message_in_the_open_as_datagrams(suite: Suite) -> None:
         if len(datagrams) == 1:
             part = told(suite, datagrams[0], ends)
             assert each["name"] in [inside.name for inside in part.walk()]
+
+
+@pytest.mark.parametrize("side", ["hello", "answer"])
+@pytest.mark.parametrize("step", [1, 50, 10_000])
+def test_a_stream_in_disguise(side: str, step: int) -> None:
+    """The classic imitation of another protocol's greeting is told from what comes after it, however it is cut."""
+    suite = REAL[0]
+    assert suite.disguise is not None
+    greeting = suite.disguise.hello + bytes(suite.disguise.challenge) if side == "hello" else suite.disguise.answer
+    kept = FRAMES[suite.name]["stream"]
+    data = greeting + bytes.fromhex(kept["opening"] + kept["covered"])
+    stream = StreamSide(Frames(suite, b"", Keys()))
+    parts = [part for at in range(0, len(data), step) for part in stream.feed(data[at : at + step], 0.0)]
+    assert parts[0].name == f"{side} in disguise"
+    assert parts[0].data == greeting
+    assert [part.name for part in parts[1:]] == ["opening", "payload", "padding", "media", "forward"]
+
+
+def test_a_stream_inside_tls_is_said(seed: int) -> None:
+    """Nobody but its two ends can read it; that it may be one of ours is worth a remark."""
+    suite = REAL[1]
+    tally = Tally()
+    traffic = Traffic(Frames(suite, bytes(32), Keys()), tally)
+    here, there = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:443")
+    hello = b"\x16\x03\x01" + Random(seed).randbytes(300)
+    for packet in (tcp(here, there, 7, b"", 0x02), tcp(here, there, 8, hello)):
+        assert traffic.explain(Captured(0.0, 101, packet)) is None
+    assert "TLS" in tally.remarks[0]

@@ -40,6 +40,7 @@ _CHECK = 4  # bytes of each of the two checks
 _APPENDED = 0x10  # the filler bit that says: a nonce was appended, the body is masked
 _SMALLEST = 3 + _NONCE
 _LONGEST_HEAD = 9  # bytes of a resend's fields: what one datagram carried, it carries again
+_TLS = 0x16  # how a TLS connection begins: no opening of ours does
 _X = 32  # bytes of an X25519 key
 _KEM_PUBLIC, _KEM_CIPHERTEXT, _KEM_SEED = 1184, 1088, 64
 
@@ -186,10 +187,13 @@ class ModernStreamCloak:
         self._held = bytearray()
         self._plain = bytearray()
         self._padding = -1
+        self.recognised: bytes | None = None
 
     def opening(self) -> bytes:
         """See ``StreamCloak``."""
         salt = self._rng.randbytes(self._SALT)
+        while salt[0] == _TLS:
+            salt = self._rng.randbytes(self._SALT)
         self._out = self._cipher(salt)
         padding = self._rng.randbytes(self._rng.randrange(64))
         return salt + self._out.update(DIGEST(salt + self._key)[:_CHECK] + bytes([len(padding)]) + padding)
@@ -223,6 +227,7 @@ class ModernStreamCloak:
             if self._plain[:_CHECK] != DIGEST(bytes(self._held) + self._key)[:_CHECK]:
                 raise Malformed("a stream that is none of ours")
             self._padding = self._plain[_CHECK]
+            self.recognised = bytes(self._held)
             del self._plain[: _CHECK + 1]
         skipped = min(self._padding, len(self._plain))
         self._padding -= skipped
@@ -426,6 +431,8 @@ MODERN = Suite(
     ),
     cloak=ModernCloak,
     stream_cloak=ModernStreamCloak,
+    disguise=None,
+    wrapped=True,
     identity=ModernIdentity(),
     network_identity=ModernIdentity(),
     envelope=ModernEnvelope(),

@@ -21,6 +21,10 @@ class StreamSide:
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._cloak = frames.suite.stream_cloak(frames.cloak_key, Random(0))  # only ever reads: no chance is used
+        self._disguise = frames.suite.disguise
+        self._greeting = bytearray()
+        """What was heard before it is known whether the stream wears a disguise; then whatever is too short for it."""
+        self._greeted = self._disguise is None
         self._covered = 0
         self._opened = False
         self._plain = bytearray()
@@ -36,13 +40,17 @@ class StreamSide:
         """
         if self.over or not data:
             return []
+        parts: list[Part] = []
+        if not self._greeted:
+            data = self._undisguised(data, parts)
+            if not data:
+                return parts
         try:
             plain = self._cloak.receive(data)
         except PeerError as fault:
             self.over = True
             raise NotOurs(str(fault)) from None
         self._covered += len(data)
-        parts: list[Part] = []
         if plain and not self._opened:
             self._opened = True
             size = self._covered - len(plain)
@@ -53,6 +61,30 @@ class StreamSide:
             raise NotOurs("a stream without an opening of ours")
         self._plain += plain
         return parts + self._whole(now)
+
+    def _undisguised(self, data: bytes, parts: list[Part]) -> bytes:
+        """Take off the greeting of another protocol that some streams begin with; what comes after it."""
+        assert self._disguise is not None
+        self._greeting += data
+        held = bytes(self._greeting)
+        for name, worn, size in (
+            ("hello in disguise", self._disguise.hello, self._disguise.hello_size),
+            ("answer in disguise", self._disguise.answer, len(self._disguise.answer)),
+        ):
+            begun = min(len(held), len(worn))
+            if held[:begun] == worn[:begun]:
+                if len(held) < size:
+                    return b""
+                parts.append(Part(name, 0, held[:size], "imitates another protocol, and means nothing"))
+                self._greeted = True
+                return held[size:]
+        self._greeted = True
+        return held
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was heard of it."""
+        return bool(self._covered or self._greeting)
 
     @property
     def waiting(self) -> int:

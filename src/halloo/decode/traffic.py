@@ -23,6 +23,7 @@ __all__ = ["Explained", "Tally", "explain_capture"]
 MAX_STREAMS = 1_024  # directions of TCP connections followed at once
 MAX_EARLY = 256 * 1024  # bytes of one direction that wait for an earlier piece
 MAX_EARLY_PIECES = 256  # and in how many pieces
+_WRAPPED = b"\x16\x03"  # how a TLS connection begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,13 @@ class Traffic:
         data = side.add(segment)
         if side.next is None and segment.data:
             self._remark("some streams began before the capture did; their keys are in what it lacks")
-        parts = side.stream.feed(data, now)
+        wrapped = self._frames.suite.wrapped and data[:2] == _WRAPPED and not side.stream.begun
+        try:
+            parts = side.stream.feed(data, now)
+        except NotOurs:
+            if wrapped:
+                self._remark("some streams are TLS connections: what a node says inside one cannot be read here")
+            raise
         if segment.ends:
             self._sides.pop(key, None)
         return Part("stream", 0, segment.data, f"{len(segment.data)} bytes of a connection", parts)

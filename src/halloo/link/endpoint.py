@@ -82,13 +82,14 @@ class Endpoint:
 
     def stream_opened(self, number: int, address: Address, now: float) -> list[Output]:
         """A TCP connection stands."""
-        return list(self.streams.opened(number, address))
+        return list(self.streams.opened(number, address, now))
 
     def stream_received(self, number: int, data: bytes, now: float) -> list[Output]:
         """Bytes of a TCP connection.  Nonsense closes it."""
         out: list[Output] = []
         try:
-            route, frames = self.streams.receive(number, data)
+            route, frames, answers = self.streams.receive(number, data)
+            out += answers
         except PeerError:
             self.faults += 1
             out += self.streams.close(number)
@@ -108,7 +109,7 @@ class Endpoint:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self._alarms.next, self.datagrams.fragments.wake_at)
+        return min(self._alarms.next, self.datagrams.fragments.wake_at, self.streams.wake_at)
 
     def wake(self, now: float) -> list[Output]:
         """Say again what was not heard; ask for what is missing; end what is dead."""
@@ -116,6 +117,8 @@ class Endpoint:
         if self.datagrams.fragments.wake_at <= now:
             for route, fragment in self.datagrams.fragments.wake(now):
                 out += self._fragments(route, self._next_frame(), [fragment])
+        for number in self.streams.silent(now):
+            out += self.streams.close(number)
         for number in self._alarms.due(now):
             link = self._links.get(number)
             if link is None:
