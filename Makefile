@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SOAK_SECONDS ?= 600
+SOAK_SECONDS ?= 3600
 SEED   ?= 1
 # What cannot share the machine with other tests: real processes, namespaces, clocks.
 ALONE  := processes or lab or timing
@@ -19,15 +19,14 @@ test: lint
 	$(BIN)/python -m pytest -m "$(ALONE)" </dev/null
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests bench fuzz
+	$(BIN)/ruff check src tests bench fuzz tools
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
 	@set -e; for name in bench/[!_]*.py; do $(BIN)/python -m bench.$$(basename $$name .py); done
 
 soak: $(VENV)/.dev
-	@set -e; for name in fuzz/[!_]*.py; do \
-	  $(BIN)/python -m fuzz.$$(basename $$name .py) --seconds $(SOAK_SECONDS) --seed $(SEED); done
+	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
 
 venv: $(VENV)/.dev
 

@@ -1,50 +1,24 @@
 """Throw bytes at what a suite opens: datagrams, streams, seals, secrets and signatures, random, altered, mixed.
 
-    python -m fuzz.cloak [--seconds 60] [--seed 1]
-
 Whatever arrives is what was meant, or a fault of the peer; nothing else is raised, and what is checked is not accepted
-altered.  A failure prints the seed and the round that play it again.
+altered.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
-import traceback
 from collections import Counter
 from random import Random
 
+from fuzz._bytes import damaged
+from fuzz._harness import Run, alone
 from halloo.base.errors import Malformed, Refused
 from halloo.crypto.suite import Cloak, Covered, Mismatch, Suite
 from halloo.crypto.suites import SUITES
 from halloo.link.datagrams import LAYOUTS
 
-__all__ = ["damaged"]
-
 HOSTS = (bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]), bytes(4), bytes(range(16)), bytes(16))
 UNCHECKED = "classic"  # its readable heads are not covered, and 16 bits of checksum let one seal in 65,536 pass
-
-
-def damaged(data: bytes, rng: Random, other: bytes) -> bytes:
-    """A near relative of some bytes, or of two."""
-    out = bytearray(data)
-    match rng.randrange(6):
-        case 0 if out:
-            out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
-        case 1:
-            del out[rng.randrange(len(out) + 1) :]
-        case 2:
-            out += rng.randbytes(rng.randrange(1, 40))
-        case 3:
-            at = rng.randrange(len(out) + 1)
-            out[at : at + rng.randrange(9)] = rng.randbytes(rng.randrange(9))
-        case 4:
-            at = rng.randrange(len(out) + 1)
-            out[at:] = other[at:]
-        case _:
-            out[:] = rng.randbytes(rng.choice((0, 3, 19, 27, 40, 100, 1500)))
-    return bytes(out)
 
 
 class Attack:
@@ -74,7 +48,7 @@ class Attack:
             datagram = cloak.cover(content, source, destination, rng)
             assert cloak.uncover(datagram, source, destination) == content
             earlier, last = last, datagram
-            altered = damaged(datagram, rng, earlier)
+            altered = damaged(rng, datagram, earlier)
             self.count["datagrams"] += 1
             try:
                 got = cloak.uncover(altered, source, destination)
@@ -95,7 +69,7 @@ class Attack:
         wire = near.opening() + near.send(text)
         self.count["streams"] += 1
         assert b"".join(far.receive(piece) for piece in self._pieces(wire)) == text
-        altered = damaged(wire, rng, suite.stream_cloak(self.key, rng).opening())
+        altered = damaged(rng, wire, suite.stream_cloak(self.key, rng).opening())
         got = 0
         try:
             for piece in self._pieces(altered):
@@ -115,7 +89,7 @@ class Attack:
         sequence, beside, plain = rng.getrandbits(48), rng.randbytes(5), rng.randbytes(rng.randrange(80))
         sealed = seal.close(sequence, plain, beside)
         assert seal.open(sequence, sealed, beside) == plain
-        altered = damaged(sealed, rng, seal.close(sequence ^ 1, plain, beside))
+        altered = damaged(rng, sealed, seal.close(sequence ^ 1, plain, beside))
         self.count["seals"] += 1
         try:
             seal.open(sequence, altered, beside)
@@ -129,9 +103,9 @@ class Attack:
         text = rng.randbytes(30)
         signature = role.sign(self.identity, text)
         assert role.verify(self.public, signature, text)
-        altered = damaged(signature, rng, rng.randbytes(len(signature)))
+        altered = damaged(rng, signature, rng.randbytes(len(signature)))
         assert altered == signature or not role.verify(self.public, altered, text)
-        other = damaged(self.public, rng, rng.randbytes(len(self.public)))
+        other = damaged(rng, self.public, rng.randbytes(len(self.public)))
         assert other == self.public or not role.verify(other, signature, text)
         self.count["signatures"] += 2
 
@@ -143,13 +117,13 @@ class Attack:
         secret, enclosed = role.enclose(public, rng)
         assert role.disclose(private, enclosed) == secret
         self.count["secrets"] += 2
-        altered = damaged(enclosed, rng, rng.randbytes(len(enclosed)))
+        altered = damaged(rng, enclosed, rng.randbytes(len(enclosed)))
         try:
             got = role.disclose(private, altered)
             assert got != secret or altered == enclosed
         except Refused:
             pass
-        offered = damaged(public, rng, bytes(rng.randrange(len(public))) + public)  # or with zeros in front
+        offered = damaged(rng, public, bytes(rng.randrange(len(public))) + public)  # or with zeros in front
         try:
             _, sent = role.enclose(offered, rng)
             assert len(sent) == role.enclosed_size
@@ -157,35 +131,21 @@ class Attack:
             pass
 
 
-def main() -> int:
-    """Try until the time is over."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=10.0)
-    options.add_argument("--seed", type=int, default=1)
-    chosen = options.parse_args()
-    count: Counter[str] = Counter()
-    attacks = [Attack(suite, Random(chosen.seed), count) for suite in SUITES.values()]
-    end = time.monotonic() + chosen.seconds
-    turn = 0
-    while time.monotonic() < end:
-        turn += 1
-        for attack in attacks:
-            attack.rng = Random(f"{chosen.seed}/{turn}")
-            try:
-                for _ in range(10):
-                    attack.datagram()
-                    attack.stream()
-                    attack.seal()
-                attack.proof()
-                attack.secret()
-            except Exception:
-                traceback.print_exc()
-                print(f"FAILED: suite {attack.suite.name}, seed {chosen.seed}, round {turn}")
-                return 1
-    told = ", ".join(f"{n:,} {what}" for what, n in sorted(count.items()))
-    print(f"cloak: {sum(count.values())} executions from seed {chosen.seed}: {told}")
-    return 0
+def attack(run: Run) -> None:
+    """Every suite, its keys made once a seed, ten of each trick a round."""
+    attacks = [Attack(suite, Random(run.seed), run.count) for suite in SUITES.values()]
+    while run.on():
+        for one in attacks:
+            one.rng = run.rng
+            before = sum(run.count.values())
+            for _ in range(10):
+                one.datagram()
+                one.stream()
+                one.seal()
+            one.proof()
+            one.secret()
+            run.executions += sum(run.count.values()) - before
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(alone("cloak", attack))

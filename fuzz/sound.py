@@ -1,21 +1,18 @@
 """Random and damaged bytes against the three entrances of sound: packets, the sound stream with Opus, WAV files.
 
-Run: python fuzz/sound.py --seconds 60 --seed 1
-What was tried is a function of the seed and the round that a failure prints.  Any exception but the named one, a frame
-of a wrong size, or a buffer that grows, ends the run with exit code 1.
+Any exception but the named one, a frame of a wrong size, or a buffer that grows, is a failure.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
-import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
 
+from fuzz._bytes import damaged
+from fuzz._harness import Run, alone
 from halloo.base.errors import Malformed, UsageError
 from halloo.media.codec import FRAME_BYTES, CodecFactory, MuLaw
 from halloo.media.jitter import MAX_FRAMES
@@ -26,31 +23,12 @@ from halloo.runtime.speech import speech_file
 from halloo.runtime.wav import read_wav
 
 
-def damaged(data: bytes, rng: Random) -> bytes:
-    """A few bytes changed, put in, taken out, or the rest cut off."""
-    out = bytearray(data)
-    for _ in range(rng.randrange(1, 6)):
-        at = rng.randrange(len(out) + 1)
-        match rng.randrange(5):
-            case 0:
-                out[at : at + 1] = bytes((rng.randrange(256),))
-            case 1:
-                out[at:at] = rng.randbytes(rng.randrange(20))
-            case 2:
-                del out[at : at + rng.randrange(20)]
-            case 3:
-                del out[at:]
-            case _:
-                out[at : at + 4] = rng.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\x80"))
-    return bytes(out)
-
-
 def packets(rng: Random, count: Counter[str]) -> None:
     """What can be read can be written again, byte for byte."""
     offsets = sorted(rng.sample(range(1, 256), rng.randrange(MAX_COPIES + 1)))
     copies = tuple(Copy(offset, rng.randbytes(rng.randrange(1, 90))) for offset in offsets)
     whole = Packet(rng.randrange(NUMBERS), rng.randbytes(rng.randrange(1, 300)), copies).build()
-    for data in (whole, damaged(whole, rng), rng.randbytes(rng.randrange(200)), b"\x12" + rng.randbytes(100)):
+    for data in (whole, damaged(rng, whole), rng.randbytes(rng.randrange(200)), b"\x12" + rng.randbytes(100)):
         try:
             assert Packet.parse(data).build() == data
             count["packets read"] += 1
@@ -73,11 +51,11 @@ def streams(rng: Random, count: Counter[str]) -> None:
             inside = Packet.parse(said)
             said = rng.choice(
                 (
-                    damaged(said, rng),
+                    damaged(rng, said),
                     rng.randbytes(rng.randrange(300)),
                     rng.choice(kept),
                     Packet(rng.randrange(NUMBERS), inside.frame).build(),
-                    Packet(inside.number, damaged(inside.frame, rng) or b"x").build(),
+                    Packet(inside.number, damaged(rng, inside.frame) or b"x").build(),
                     Packet((inside.number + rng.randrange(-60, 60)) % NUMBERS, inside.frame).build(),
                     Packet(inside.number, inside.frame, (Copy(rng.randrange(1, 256), rng.randbytes(40)),)).build(),
                 )
@@ -101,7 +79,7 @@ def recordings(rng: Random, count: Counter[str], path: Path, sample: bytes) -> N
     whole = sample[:40] + size.to_bytes(4, "little") + sample[44 : 44 + size]
     match rng.randrange(4):
         case 0:
-            path.write_bytes(damaged(whole[:44], rng) + whole[44:])
+            path.write_bytes(damaged(rng, whole[:44]) + whole[44:])
         case 1:
             path.write_bytes(rng.randbytes(60))
         case _:  # one field of the header
@@ -119,33 +97,18 @@ def recordings(rng: Random, count: Counter[str], path: Path, sample: bytes) -> N
     count["recordings read"] += 1
 
 
-def main() -> int:
-    """Try until the time is over."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=10.0)
-    options.add_argument("--seed", type=int, default=1)
-    chosen = options.parse_args()
-    count: Counter[str] = Counter()
+def attack(run: Run) -> None:
+    """Fifty packets and recordings, and two seconds of a call, a round."""
     sample = speech_file("caller").read_bytes()
-    end = time.monotonic() + chosen.seconds
-    turn = 0
     with tempfile.TemporaryDirectory() as folder:
-        while time.monotonic() < end:
-            turn += 1
-            rng = Random(f"{chosen.seed}/{turn}")
-            try:
-                for _ in range(50):
-                    packets(rng, count)
-                    recordings(rng, count, Path(folder) / "damaged.wav", sample)
-                streams(rng, count)
-            except Exception:
-                traceback.print_exc()
-                print(f"FAILED: seed {chosen.seed}, round {turn}")
-                return 1
-    told = ", ".join(f"{n:,} {what}" for what, n in sorted(count.items()))
-    print(f"sound: {sum(count.values())} executions from seed {chosen.seed}: {told}")
-    return 0
+        while run.on():
+            before = sum(run.count.values())
+            for _ in range(50):
+                packets(run.rng, run.count)
+                recordings(run.rng, run.count, Path(folder) / "damaged.wav", sample)
+            streams(run.rng, run.count)
+            run.executions += sum(run.count.values()) - before
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(alone("sound", attack))

@@ -27,9 +27,10 @@ ROOMS = {
     "node": "base wire crypto messages media link login overlay path call",
     "runtime": "base wire crypto messages media link login overlay path call node",
     "sim": "base wire crypto messages media link login overlay path call node",
+    "decode": "base wire crypto messages media link login node",
     "lab": "base",
     "api": "base crypto messages media overlay path call node runtime",
-    "cli": "base wire crypto messages media link login overlay path call node runtime sim lab api",
+    "cli": "base wire crypto messages media link login overlay path call node runtime sim decode lab api",
 }
 CORE = ("base", "wire", "crypto", "messages", "media", "link", "login", "overlay", "path", "call", "node")
 WORLDLY = {"asyncio", "socket", "threading", "time", "os", "secrets", "logging", "subprocess", "signal", "datetime"}

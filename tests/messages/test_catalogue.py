@@ -1,19 +1,16 @@
 """Every message of the network: it comes back, its prefixes are refused, its bounds are kept."""
 
-import dataclasses
 from typing import Any
 
 import pytest
+from declared import MESSAGES, SHAPES, of_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.base.machine import Message
-from halloo.messages import log, login, overlay
+from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.messages.credential import Claims, Listing, Record, SignedClaims
-from halloo.messages.link import Proof
 from halloo.wire.buffer import varint
 from halloo.wire.command import (
     Catalogue,
@@ -26,47 +23,8 @@ from halloo.wire.command import (
     encode_shape,
     split_commands,
 )
-from halloo.wire.objects import Kind
 
-MESSAGES = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-LOG_SHAPES = [log.LogEntry, log.Head, log.SignedHead]
-SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision, *LOG_SHAPES]
 LANGUAGE = Catalogue(MESSAGES)
-ADDRESSES = st.builds(
-    Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(0, 0xFFFF)
-)
-LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-
-
-def of_rule(rule: Any) -> st.SearchStrategy[Any]:
-    """Values that a field may have."""
-    if rule.inner is not None:
-        return st.lists(of_class(rule.inner), max_size=min(rule.most, 2)).map(tuple)
-    match rule.kinds[0]:
-        case Kind.NUMBER if rule.boolean:
-            one: st.SearchStrategy[Any] = st.booleans()
-        case Kind.NUMBER:
-            one = st.integers(rule.least, rule.most)
-        case Kind.WIDE:
-            one = st.binary(min_size=8, max_size=8)
-        case Kind.TEXT:
-            one = st.text(LETTERS, max_size=min(rule.most, 12))
-        case Kind.BLOB:
-            one = st.binary(min_size=rule.least, max_size=min(rule.most, 40))
-        case Kind.NUMBERS:
-            return st.lists(st.integers(0, 1 << 32), max_size=4).map(tuple)
-        case _:
-            one = ADDRESSES
-    return st.lists(one, max_size=min(rule.most, 3)).map(tuple) if rule.many else one
-
-
-def of_class(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Instances of a declared class."""
-    fields = {}
-    for field in dataclasses.fields(kind):
-        rule = field.metadata.get("rule")
-        fields[field.name] = of_rule(rule) if rule is not None else st.integers(0, 0xFFFF)
-    return st.builds(kind, **fields)
 
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
@@ -92,28 +50,6 @@ def test_a_shape_comes_back(kind: type[Any], data: st.DataObject) -> None:
     assert decode_shape(kind, form) == value
     with pytest.raises(Malformed):
         decode_shape(kind, form + b"\0")
-
-
-@given(st.binary(max_size=200))
-@settings(max_examples=300)
-def test_random_bytes_are_messages_or_malformed(data: bytes) -> None:
-    for language in (OPEN, SEALED):
-        try:
-            decode_commands(data, language)
-        except Malformed:
-            continue
-
-
-@given(st.sampled_from(MESSAGES), st.data())
-@settings(max_examples=150)
-def test_a_flipped_bit_is_a_message_or_malformed(kind: type[Message], data: st.DataObject) -> None:
-    form = bytearray(encode_command(data.draw(of_class(kind))))
-    bit = data.draw(st.integers(0, 8 * len(form) - 1))
-    form[bit // 8] ^= 1 << bit % 8
-    try:
-        decode_commands(bytes(form), LANGUAGE)
-    except Malformed:
-        pass
 
 
 def test_the_probe_is_the_published_one_but_for_its_empty_list() -> None:

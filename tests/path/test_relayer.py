@@ -83,3 +83,15 @@ def test_the_owners_cap_is_kept() -> None:
     # Ten seconds at 10,000 bytes a second, and the second that the bucket holds at the beginning.
     assert 1_000 <= passed <= 1_101
     assert relayer.refused == 10_000 - passed
+
+
+def test_a_relay_that_is_woken_when_it_asked_has_done_its_work() -> None:
+    rng = random.Random(1)
+    for _ in range(200):
+        relayer, used_at = Relayer(rng), 1_000 * rng.random()
+        token, _ = opened(relayer)
+        relayer.carried(token, b"hello", ALICE, used_at)
+        for _ in range(3):
+            relayer.wake(relayer.wake_at)
+        assert relayer.channels == 0, used_at
+        assert relayer.wake_at == float("inf")

@@ -143,6 +143,35 @@ def test_a_modern_datagram_may_end_at_any_byte(size: int) -> None:
 
 
 @all_suites
+@pytest.mark.parametrize("kind", list(LAYOUTS))
+@pytest.mark.parametrize("size", [30, 200, 1_400, 9_000])
+def test_no_end_of_a_datagram_raises_anything_else(suite: Suite, kind: int, size: int) -> None:
+    """A nonce whose counter would run over is a fault of the peer as any other."""
+    cloak, rng = cloak_of(suite.number), random.Random(f"{kind}/{size}")
+    honest = Covered(7, kind, bytes(LAYOUTS[kind].head), bytes(size))
+    for edge in (b"\xff" * 16, b"\xff" * 4 + bytes(12), b"\xfe\xff\xff\xff" + bytes(12), bytes(16)):
+        for _ in range(60):
+            try:
+                cloak.uncover(rng.randbytes(size) + edge, HERE, THERE)
+            except PeerError:
+                pass
+    assert cloak.uncover(cloak.cover(honest, HERE, THERE, rng), HERE, THERE) == honest
+
+
+class _Edge(random.Random):
+    """Begins with the nonces that leave no room."""
+
+    def randbytes(self, n: int) -> bytes:
+        return b"\xff" * n if self.random() < 0.9 else super().randbytes(n)
+
+
+@pytest.mark.parametrize("kind", [FrameKind.PAYLOAD, FrameKind.NACK])
+def test_no_nonce_of_ours_runs_over(kind: FrameKind) -> None:
+    cloak, covered = cloak_of(MODERN.number), Covered(7, kind, b"", bytes(1_200))
+    assert cloak.uncover(cloak.cover(covered, HERE, THERE, _Edge(1)), HERE, THERE) == covered
+
+
+@all_suites
 def test_a_stream_arrives_byte_by_byte(suite: Suite) -> None:
     rng = random.Random(4)
     for text in (b"", b"x", bytes(range(200))):

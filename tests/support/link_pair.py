@@ -11,8 +11,8 @@ from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import StreamClose, StreamOpen, StreamWrite, Transmit
 from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
 from halloo.link.notice import Notice, Up
+from halloo.link.persona import Persona
 from halloo.messages.credential import Notary
 
 HERE = Address.parse("192.0.2.1:1000")

@@ -72,10 +72,11 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Over an open TCP connection, by the number the station gave it."""
+    """Over a TCP connection, by the number the station gave it; ``proxied``: by way of the proxy of this machine."""
 
     number: int
     address: Address
+    proxied: bool = False
 
     def __str__(self) -> str:
         return f"tcp {self.address}"

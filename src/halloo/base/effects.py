@@ -123,10 +123,11 @@ class Transmit(Effect):
 
 @dataclass(frozen=True, slots=True)
 class StreamOpen(Effect):
-    """Open a TCP connection under a number of ours."""
+    """Open a TCP connection under a number of ours, by way of the machine's proxy where ``proxied``."""
 
     number: int
     address: Address
+    proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

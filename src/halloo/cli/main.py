@@ -17,6 +17,7 @@ VERBS = {
     "answer": ("call", "answer"),
     "audit": ("audit", "audit"),
     "call": ("call", "call"),
+    "decode": ("decode", "decode"),
     "demo": ("demo", "demo"),
     "hangup": ("node", "hangup"),
     "join": ("account", "join"),

@@ -37,6 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from halloo.base.errors import Malformed, Refused, UsageError
+from halloo.crypto.disguise import GREETING
 from halloo.crypto.suite import Covered, Layout, Mismatch, Seal, Suite
 from halloo.crypto.typed import typed
 
@@ -45,6 +46,7 @@ __all__ = ["CLASSIC", "crc", "expanded"]
 KIND_MASK = 0x8F
 _EXPONENT = 65_537
 _KNOWN = bytes.fromhex("00010000000100000001")  # the ten known bytes of a stream's opening; the last may be 3
+_TAKEN = (0x80, 0x16)  # how the greetings of other protocols begin: a seed that looks like one is drawn again
 _KNOWN_TOO = _KNOWN[:-1] + b"\x03"
 
 
@@ -137,10 +139,13 @@ class ClassicStreamCloak:
         self._out: Any = None
         self._into: Any = None
         self._held = bytearray()
+        self.recognised: bytes | None = None
 
     def opening(self) -> bytes:
         """See ``StreamCloak``."""
         seed = self._rng.getrandbits(32)
+        while seed >> 24 in _TAKEN:
+            seed = self._rng.getrandbits(32)
         key = expanded(seed)
         self._out = self._rc4(key)
         return seed.to_bytes(4, "big") + bytes(self._rc4(key).encrypt(self._rng.choice((_KNOWN, _KNOWN_TOO))))
@@ -160,6 +165,7 @@ class ClassicStreamCloak:
             if self._rc4(key).decrypt(bytes(self._held[4:14])) not in (_KNOWN, _KNOWN_TOO):
                 raise Malformed("a stream that does not begin as ours do")
             self._into = self._rc4(key)
+            self.recognised = b""  # four bytes of seed are too few to tell a recorded opening by
             data = bytes(self._held[14:])
             self._held.clear()
         return bytes(self._into.decrypt(data))
@@ -341,12 +347,15 @@ CLASSIC = Suite(
     ),
     cloak=ClassicCloak,
     stream_cloak=ClassicStreamCloak,
+    disguise=GREETING,
+    wrapped=False,
     identity=ClassicIdentity(1024),
     network_identity=ClassicIdentity(2048),
     envelope=ClassicEnvelope(1024, 16),
     answer_envelope=ClassicEnvelope(1024, 16),
     network_envelope=ClassicEnvelope(1536, 24),
     agree=_agree,
+    renews=False,  # one key for a session, as described; its checksum could not tell two keys apart
     seal=ClassicSeal,
     seal_key_size=36,
     digest=DIGEST,

@@ -40,6 +40,7 @@ _CHECK = 4  # bytes of each of the two checks
 _APPENDED = 0x10  # the filler bit that says: a nonce was appended, the body is masked
 _SMALLEST = 3 + _NONCE
 _LONGEST_HEAD = 9  # bytes of a resend's fields: what one datagram carried, it carries again
+_TLS = 0x16  # how a TLS connection begins: no opening of ours does
 _X = 32  # bytes of an X25519 key
 _KEM_PUBLIC, _KEM_CIPHERTEXT, _KEM_SEED = 1184, 1088, 64
 
@@ -58,6 +59,13 @@ class ModernDigest:
 
 
 DIGEST = ModernDigest()
+
+
+def _fresh_nonce(rng: Random) -> bytes:
+    """A nonce whose first four bytes, where blocks are counted, leave room for the longest datagram."""
+    while (nonce := rng.randbytes(_NONCE))[2:4] == b"\xff\xff":
+        continue
+    return nonce
 
 
 def _xor(data: bytes, mask: bytes) -> bytes:
@@ -98,12 +106,12 @@ class ModernCloak:
         layout, body = self._layouts[covered.kind], covered.body
         filler = rng.getrandbits(3) << 4
         if layout.hidden:
-            nonce = rng.randbytes(_NONCE)
+            nonce = _fresh_nonce(rng)
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler]) + covered.head
             checks = self._checks(start, body, nonce, source + destination if layout.bound else b"")
             end = self._stream(nonce, body + checks) + nonce
         elif not layout.head or len(body) < _NONCE:
-            nonce = rng.randbytes(_NONCE)
+            nonce = _fresh_nonce(rng)
             start = covered.frame.to_bytes(2, "big") + bytes([covered.kind | filler | _APPENDED]) + covered.head
             end = self._stream(nonce, body) + nonce
         else:
@@ -152,7 +160,10 @@ class ModernCloak:
 
     def _stream(self, nonce: bytes, data: bytes) -> bytes:
         self._hiding.reset_nonce(nonce)
-        return self._hiding.update(data)
+        try:
+            return self._hiding.update(data)
+        except ValueError:  # the library counts blocks in the nonce's first bytes, and theirs may leave no room
+            raise Malformed("a datagram under a nonce that none of ours has") from None
 
     def _checks(self, start: bytes, body: bytes, nonce: bytes, hosts: bytes) -> bytes:
         text = b"".join((start, body, nonce))
@@ -176,10 +187,13 @@ class ModernStreamCloak:
         self._held = bytearray()
         self._plain = bytearray()
         self._padding = -1
+        self.recognised: bytes | None = None
 
     def opening(self) -> bytes:
         """See ``StreamCloak``."""
         salt = self._rng.randbytes(self._SALT)
+        while salt[0] == _TLS:
+            salt = self._rng.randbytes(self._SALT)
         self._out = self._cipher(salt)
         padding = self._rng.randbytes(self._rng.randrange(64))
         return salt + self._out.update(DIGEST(salt + self._key)[:_CHECK] + bytes([len(padding)]) + padding)
@@ -213,6 +227,7 @@ class ModernStreamCloak:
             if self._plain[:_CHECK] != DIGEST(bytes(self._held) + self._key)[:_CHECK]:
                 raise Malformed("a stream that is none of ours")
             self._padding = self._plain[_CHECK]
+            self.recognised = bytes(self._held)
             del self._plain[: _CHECK + 1]
         skipped = min(self._padding, len(self._plain))
         self._padding -= skipped
@@ -416,12 +431,15 @@ MODERN = Suite(
     ),
     cloak=ModernCloak,
     stream_cloak=ModernStreamCloak,
+    disguise=None,
+    wrapped=True,
     identity=ModernIdentity(),
     network_identity=ModernIdentity(),
     envelope=ModernEnvelope(),
     answer_envelope=CurveEnvelope(),
     network_envelope=ModernEnvelope(),
     agree=_agree,
+    renews=True,
     seal=ModernSeal,
     seal_key_size=36,
     digest=DIGEST,

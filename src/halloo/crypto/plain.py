@@ -71,6 +71,7 @@ class PlainStreamCloak:
 
     def __init__(self, key: bytes, rng: Random) -> None:
         self._waiting = self._GREETING
+        self.recognised: bytes | None = None
 
     def opening(self) -> bytes:
         """See ``StreamCloak``."""
@@ -88,6 +89,8 @@ class PlainStreamCloak:
         if data[:count] != self._waiting[:count]:
             raise Malformed("a stream that does not begin as ours do")
         self._waiting = self._waiting[count:]
+        if not self._waiting:
+            self.recognised = b""
         return data[count:]
 
 
@@ -203,12 +206,15 @@ PLAIN = Suite(
     described=(("everything", "nothing is encrypted; for the simulator only"),),
     cloak=PlainCloak,
     stream_cloak=PlainStreamCloak,
+    disguise=None,
+    wrapped=False,
     identity=PlainIdentity(),
     network_identity=PlainIdentity(),
     envelope=PlainEnvelope(),
     answer_envelope=PlainEnvelope(),
     network_envelope=PlainEnvelope(),
     agree=_agree,
+    renews=True,
     seal=PlainSeal,
     seal_key_size=32,
     digest=DIGEST,

@@ -27,9 +27,11 @@ from typing import Protocol
 from halloo.base.errors import PeerError
 
 __all__ = [
+    "DISGUISED_PORT",
     "Cloak",
     "Covered",
     "Digest",
+    "Disguise",
     "Envelope",
     "Identity",
     "Layout",
@@ -95,8 +97,32 @@ class Cloak(Protocol):
         """
 
 
+DISGUISED_PORT = 443  # where nothing but TLS is expected
+
+
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """Bytes with which a stream to ``DISGUISED_PORT`` begins, so that it looks like something else."""
+
+    hello: bytes
+    """What the side that connects says first, without the random bytes at its end."""
+    challenge: int
+    """How many of these there are."""
+    answer: bytes
+    """What the other side says to it."""
+
+    @property
+    def hello_size(self) -> int:
+        """Bytes of the whole hello."""
+        return len(self.hello) + self.challenge
+
+
 class StreamCloak(Protocol):
     """One end of a TCP stream.  Each direction has its own key, made by the side that sends."""
+
+    recognised: bytes | None
+    """None until the other side's opening is known to be one of this network; then what is new in each opening, so
+    that a recorded one is noticed (empty where an opening holds too little of that)."""
 
     def opening(self) -> bytes:
         """What must be sent before anything else.  Called once."""
@@ -207,6 +233,10 @@ class Suite:
     """From the network's cloak key and the layouts by kind."""
     stream_cloak: Callable[[bytes, Random], StreamCloak]
     """From the network's cloak key and a source of randomness; one for each TCP connection."""
+    disguise: Disguise | None
+    """How a stream to ``DISGUISED_PORT`` begins."""
+    wrapped: bool
+    """Whether streams to that port travel inside a real TLS connection, which the world makes."""
     identity: Identity
     network_identity: Identity
     envelope: Envelope
@@ -216,6 +246,8 @@ class Suite:
     network_envelope: Envelope
     agree: Callable[[bytes, bytes, bytes], tuple[Seal, Seal]]
     """(initiator's secret, responder's secret, transcript) -> (initiator's seal, responder's seal)."""
+    renews: bool
+    """Whether the keys of a link are renewed: only where a seal shows that it was made with another key."""
     seal: Callable[[bytes], Seal]
     """A seal from a key of ``seal_key_size`` bytes, for letters (login) and handshakes."""
     seal_key_size: int

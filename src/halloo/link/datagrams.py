@@ -1,4 +1,4 @@
-"""Datagrams in and out: the cloak, NAck and resend, fragments.
+"""Datagrams in and out: the cloak, NAck and resend.
 
     sender (does not know its public address)      receiver
       | -- payload, bound to 0.0.0.0 -------------> |  the check fails
@@ -15,17 +15,15 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
-from zlib import crc32
 
 from halloo.base.address import Address, Wire
 from halloo.base.effects import Transmit
 from halloo.base.errors import Malformed, PeerError
 from halloo.crypto.suite import Cloak, Covered, Layout, Mismatch, Suite
+from halloo.link.fragments import Fragments
 from halloo.link.notice import Observed
 from halloo.wire.frame import (
     FrameKind,
-    Reassembly,
-    cut,
     decode_ack,
     decode_nack,
     decode_resend,
@@ -49,8 +47,6 @@ LAYOUTS: dict[int, Layout] = {
 NOWHERE = {4: bytes(4), 16: bytes(16)}  # the host of one who does not know his own, by length
 MAX_HOSTS = 8  # addresses of our own that are tried; each costs one check
 MAX_REMEMBERED = 512  # payloads kept for a resend, and observations kept
-MAX_SENDERS = 64  # whose fragments are held at once
-MAX_PIECE = 1_400  # bytes of one fragment; no honest one is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +74,25 @@ class Datagrams:
         """By length, the host last told to us."""
         self._seen_by: OrderedDict[bytes, bytes] = OrderedDict()
         self._sent: OrderedDict[tuple[Address, int, int], bytes] = OrderedDict()
-        self._partial: OrderedDict[Wire, Reassembly] = OrderedDict()
+        self.fragments = Fragments()
 
     def payload(self, route: Wire, frame: int, body: bytes) -> list[Transmit]:
         """The datagrams of one payload: one, or its fragments."""
         if len(body) > self._suite.fragment_size:
-            return [
-                self._cover(route, FrameKind.FRAGMENT, frame, head, piece)
-                for head, piece in self.fragments(body, self._suite.fragment_size)
-            ]
+            pieces = self.fragments.cut(route, frame, body, self._suite.fragment_size)
+            return [self.frame(route, FrameKind.FRAGMENT, frame, head, piece) for head, piece in pieces]
         self._sent[route.address, route.socket, frame] = body
         if len(self._sent) > MAX_REMEMBERED:
             self._sent.popitem(last=False)
-        return [self._cover(route, FrameKind.PAYLOAD, frame, b"", body)]
+        return [self.frame(route, FrameKind.PAYLOAD, frame, b"", body)]
 
-    def sealed(self, route: Wire, kind: FrameKind, frame: int, head: bytes, body: bytes) -> Transmit:
-        """A frame whose body is sealed already: sound, or a datagram for somebody else."""
-        return self._cover(route, kind, frame, head, body)
-
-    def fragments(self, body: bytes, size: int) -> list[tuple[bytes, bytes]]:
-        """(head, piece) of the fragments of a payload.
-
-        Their number follows from the content, so that a payload that is said again completes what was lost of it.
-        """
-        return cut(body, size, crc32(body) & 0xFFFF)
+    def frame(self, route: Wire, kind: FrameKind, frame: int, head: bytes, body: bytes) -> Transmit:
+        """The datagram of one frame."""
+        there = route.address.host
+        size = len(there)
+        here = self._seen_by.get(there) or self.public.get(size) or NOWHERE[size]
+        covered = Covered(frame, kind, head, body)
+        return Transmit(route.address, self.cloak.cover(covered, here, there, self._rng), route.socket)
 
     def inner(self, kind: FrameKind, frame: int, head: bytes, body: bytes) -> bytes:
         """A whole datagram to be carried by a relay; both ends count as nowhere."""
@@ -111,9 +102,7 @@ class Datagrams:
         """Open a datagram that a relay carried.  Raises PeerError."""
         return self.cloak.uncover(data, NOWHERE[4], NOWHERE[4])
 
-    def receive(
-        self, data: bytes, source: Wire, now: float
-    ) -> tuple[Piece | None, list[Transmit], Observed | None]:
+    def receive(self, data: bytes, source: Wire) -> tuple[Piece | None, list[Transmit], Observed | None]:
         """Lift the cloak of one datagram: (what is for the endpoint, what to send back, what was learned).
 
         Raises:
@@ -124,7 +113,7 @@ class Datagrams:
             covered = self._uncover(data, address)
         except Mismatch as mismatch:
             body = encode_nack(address.host, self._challenge(address, mismatch.frame))
-            return None, [self._cover(source, FrameKind.NACK, mismatch.frame, b"", body)], None
+            return None, [self.frame(source, FrameKind.NACK, mismatch.frame, b"", body)], None
         match covered.kind:
             case FrameKind.NACK:
                 return None, *self._refused(source, covered)
@@ -133,41 +122,15 @@ class Datagrams:
             case FrameKind.ACK:
                 host, port = decode_ack(covered.body)
                 return None, [], Observed(host, port, address)
-            case FrameKind.FRAGMENT:
-                whole = self.gather(source, covered, now)
-                if whole is None:
-                    return None, [], None
-                return Piece(FrameKind.PAYLOAD, covered.frame, b"", whole, source), [], None
-            case FrameKind.PAYLOAD | FrameKind.FORWARD | FrameKind.MEDIA:
+            case FrameKind.PAYLOAD | FrameKind.FRAGMENT | FrameKind.FORWARD | FrameKind.MEDIA:
                 return Piece(FrameKind(covered.kind), covered.frame, covered.head, covered.body, source), [], None
         raise Malformed(f"frames of kind {covered.kind:#04x} are not known")
-
-    def gather(self, source: Wire, covered: Covered, now: float) -> bytes | None:
-        """Add one fragment; the payload when it is whole.  Raises Malformed."""
-        if len(covered.body) > MAX_PIECE:
-            raise Malformed("a fragment longer than any honest one")
-        held = self._partial.get(source)
-        if held is None:
-            if len(self._partial) >= MAX_SENDERS:
-                self._partial.popitem(last=False)
-            held = self._partial[source] = Reassembly()
-        whole = held.add(covered.head, covered.body, now)
-        if not held.held:
-            del self._partial[source]
-        return whole
 
     def learn_host(self, host: bytes) -> None:
         """Remember a host under which we are reached."""
         if any(host) and host not in self.hosts:
             self.hosts.insert(0, host)
             del self.hosts[MAX_HOSTS:]
-
-    def _cover(self, route: Wire, kind: FrameKind, frame: int, head: bytes, body: bytes) -> Transmit:
-        there = route.address.host
-        size = len(there)
-        here = self._seen_by.get(there) or self.public.get(size) or NOWHERE[size]
-        covered = Covered(frame, kind, head, body)
-        return Transmit(route.address, self.cloak.cover(covered, here, there, self._rng), route.socket)
 
     def _uncover(self, data: bytes, address: Address) -> Covered:
         size = len(address.host)
@@ -196,7 +159,7 @@ class Datagrams:
         self.public[len(host)] = host
         self.learn_host(host)
         head = encode_resend(1, challenge, address.host)
-        again = self._cover(source, FrameKind.RESEND, covered.frame, head, payload)
+        again = self.frame(source, FrameKind.RESEND, covered.frame, head, payload)
         return [again], Observed(host, 0, address)
 
     def _resent(self, source: Wire, covered: Covered) -> tuple[Piece, list[Transmit], None]:
@@ -205,5 +168,5 @@ class Datagrams:
         if challenge != self._challenge(address, covered.frame):
             raise PeerError("a resend that answers no challenge of ours")
         self.learn_host(host)
-        ack = self._cover(source, FrameKind.ACK, covered.frame, b"", encode_ack(address.host, address.port))
+        ack = self.frame(source, FrameKind.ACK, covered.frame, b"", encode_ack(address.host, address.port))
         return Piece(FrameKind.PAYLOAD, covered.frame, b"", covered.body, source), [ack], None

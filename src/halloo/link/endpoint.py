@@ -19,21 +19,22 @@ from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.errors import Malformed, PeerError, Refused
 from halloo.base.machine import Alarms, Effect, Message, Numbers
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.handshake import Initiator, Persona, Responder
+from halloo.link.handshake import Initiator, Responder
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
+from halloo.link.persona import Persona
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Party
-from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer
+from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, encode_command
-from halloo.wire.frame import Control, FrameKind, StreamFrame
+from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 
 __all__ = ["Endpoint"]
 
 MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
-MAX_LINKS = 4_096
+MAX_LINKS = 4_096  # at once: a supernode with 800 clients, all other supernodes, and room for both to come again
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
 _CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
@@ -69,7 +70,7 @@ class Endpoint:
         """One datagram.  Whatever it holds, nothing is raised."""
         out: list[Output] = []
         try:
-            piece, answers, learned = self.datagrams.receive(data, Wire(address, socket), now)
+            piece, answers, learned = self.datagrams.receive(data, Wire(address, socket))
             out += answers
             if learned is not None:
                 out.append(learned)
@@ -81,13 +82,14 @@ class Endpoint:
 
     def stream_opened(self, number: int, address: Address, now: float) -> list[Output]:
         """A TCP connection stands."""
-        return list(self.streams.opened(number, address))
+        return list(self.streams.opened(number, address, now))
 
     def stream_received(self, number: int, data: bytes, now: float) -> list[Output]:
         """Bytes of a TCP connection.  Nonsense closes it."""
         out: list[Output] = []
         try:
-            route, frames = self.streams.receive(number, data)
+            route, frames, answers = self.streams.receive(number, data)
+            out += answers
         except PeerError:
             self.faults += 1
             out += self.streams.close(number)
@@ -107,11 +109,16 @@ class Endpoint:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self._alarms.next
+        return min(self._alarms.next, self.datagrams.fragments.wake_at, self.streams.wake_at)
 
     def wake(self, now: float) -> list[Output]:
-        """Say again what was not heard; end what is dead."""
+        """Say again what was not heard; ask for what is missing; end what is dead."""
         out: list[Output] = []
+        if self.datagrams.fragments.wake_at <= now:
+            for route, fragment in self.datagrams.fragments.wake(now):
+                out += self._fragments(route, self._next_frame(), [fragment])
+        for number in self.streams.silent(now):
+            out += self.streams.close(number)
         for number in self._alarms.due(now):
             link = self._links.get(number)
             if link is None:
@@ -125,6 +132,8 @@ class Endpoint:
                     link.wait = min(HELLO_GROWTH * link.wait, HELLO_MOST)
                     link.again_at = now + link.wait
                     self._greet(link, out)
+                if now >= link.renew_at:
+                    link.reliable.say(encode_command(link.renew(self.persona, now), compressed=True))
                 self._dirty[number] = link
         return out
 
@@ -149,7 +158,7 @@ class Endpoint:
         link = self._peers.get(peer)
         if link is not None:
             if link.session is not None:
-                link.reliable.say(encode_command(Goodbye(reason=reason[:120])))
+                link.reliable.say(encode_command(Goodbye(reason=reason[:120]), compressed=True))
                 self._flush(link, now, out)
             self._forget(link, out)
             out.append(Down(peer, reason))
@@ -168,13 +177,13 @@ class Endpoint:
             link = self._peers.get(to)
             if link is None:
                 return []
-            if not link.reliable.say(encode_command(message)):
+            if not link.reliable.say(encode_command(message, compressed=True)):
                 out: list[Output] = []
                 self._drop(link, "too much waits unheard", out)
                 return out
             self._dirty[link.number] = link
             return []
-        return self._payload(to, self._next_frame(), encode_command(message))
+        return self._payload(to, self._next_frame(), encode_command(message, compressed=True))
 
     def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
         """Send one packet of sound; without a link it goes nowhere."""
@@ -184,7 +193,7 @@ class Endpoint:
         frame, sealed = link.session.close(FrameKind.MEDIA, link.theirs, body)
         route = link.route
         if isinstance(route, Wire):
-            return [self.datagrams.sealed(route, FrameKind.MEDIA, frame, link.theirs, sealed)]
+            return [self.datagrams.frame(route, FrameKind.MEDIA, frame, link.theirs, sealed)]
         if isinstance(route, Stream):
             content = link.theirs + frame.to_bytes(2, "big") + sealed
             return list(self.streams.send(route, StreamFrame(Control.MEDIA, 0, content)))
@@ -197,7 +206,7 @@ class Endpoint:
             return []
         head = token.to_bytes(8, "big")
         if isinstance(link.route, Wire):
-            return [self.datagrams.sealed(link.route, FrameKind.FORWARD, self._next_frame(), head, inner)]
+            return [self.datagrams.frame(link.route, FrameKind.FORWARD, self._next_frame(), head, inner)]
         if isinstance(link.route, Stream):
             return list(self.streams.send(link.route, StreamFrame(Control.FORWARD, 0, head + inner)))
         return []  # a relay is never reached through a relay
@@ -250,6 +259,8 @@ class Endpoint:
                 self._sound_heard(head, frame, body, route, now, out)
         elif kind is FrameKind.FORWARD:
             self._carried(int.from_bytes(head, "big"), body, route, now, out)
+        elif kind is FrameKind.FRAGMENT:
+            self._fragment_heard(frame, head, body, route, now, out)
         elif body[:1] == SEALED_MARK:
             self._sealed_heard(frame, body, route, now, out)
         else:
@@ -275,17 +286,20 @@ class Endpoint:
         if self._by_route.get(route) != channel.hop:
             raise Refused("a relay's token from somebody who is not the relay")
         covered = self.datagrams.uncover_inner(inner)
-        kind, body = covered.kind, covered.body
-        if kind == FrameKind.FRAGMENT:
-            # Fragments of a channel are gathered under an address that no datagram can come from.
-            source = Wire(Address(token.to_bytes(16, "big"), 0), -1)
-            whole = self.datagrams.gather(source, covered, now)
-            if whole is None:
-                return
-            kind, body = FrameKind.PAYLOAD, whole
-        if kind not in (FrameKind.PAYLOAD, FrameKind.MEDIA):
+        if covered.kind not in (FrameKind.PAYLOAD, FrameKind.FRAGMENT, FrameKind.MEDIA):
             raise Malformed("a relay carries only payloads and sound")
-        self._frame_heard(FrameKind(kind), covered.frame, covered.head, body, channel, now, out)
+        self._frame_heard(FrameKind(covered.kind), covered.frame, covered.head, covered.body, channel, now, out)
+
+    def _fragment_heard(
+        self, frame: int, head: bytes, body: bytes, route: Route, now: float, out: list[Output]
+    ) -> None:
+        fragments = self.datagrams.fragments
+        if is_wanted(head):
+            out += self._fragments(route, *fragments.wanted(route, head, body))
+            return
+        whole = fragments.hear(route, head, body, now)
+        if whole is not None:
+            self._frame_heard(FrameKind.PAYLOAD, frame, b"", whole, route, now, out)
 
     def _sealed_heard(self, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         reader = Reader(body)
@@ -296,10 +310,16 @@ class Endpoint:
         self._dirty[link.number] = link
         for command in link.reliable.heard(plain, now):
             for message in decode_commands(command, SEALED):
-                if isinstance(message, Goodbye):
-                    self._drop(link, message.reason or "the other side ended the link", out)
-                    return
-                out.append(Heard(message, link.peer))
+                match message:
+                    case Goodbye():
+                        self._drop(link, message.reason or "the other side ended the link", out)
+                        return
+                    case Renew() | RenewAnswer() | RenewFinish():
+                        reply = link.hear_renewal(self.persona, message, now)
+                        if reply is not None:
+                            link.reliable.say(encode_command(reply, compressed=True))
+                    case _:
+                        out.append(Heard(message, link.peer))
 
     def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
@@ -374,20 +394,20 @@ class Endpoint:
         self._dirty[link.number] = link
 
     def _standing(self, link: OneLink, party: Party, now: float, out: list[Output]) -> None:
-        link.party, link.heard_at = party, now
+        link.stands(party, now, renews=self.persona.suite.renews)
         self._by_route[link.route] = link.peer
         out.append(Up(link.peer, party, link.route, link.inbound))
 
     def _greet(self, link: OneLink, out: list[Output]) -> None:
         for message in link.greeting:
-            out += self._payload(link.route, self._next_frame(), encode_command(message))
+            out += self._payload(link.route, self._next_frame(), encode_command(message, compressed=True))
 
     # --- the way out ------------------------------------------------------------------------------------------
 
     def _flush(self, link: OneLink, now: float, out: list[Output]) -> None:
         if link.session is None:
             return
-        overhead = _HEAD + link.session.out.overhead
+        overhead = _HEAD + link.session.overhead
         for plain in link.reliable.packets(now, self.persona.suite.fragment_size - overhead - _CHANNEL_ROOM):
             padded = self._padded(plain, overhead)
             frame, sealed = link.session.close(FrameKind.PAYLOAD, link.theirs, padded)
@@ -408,9 +428,16 @@ class Endpoint:
         size = self.persona.suite.fragment_size - _CHANNEL_ROOM
         if len(body) <= size:
             return self._through(route, self.datagrams.inner(FrameKind.PAYLOAD, frame, b"", body))
+        return self._fragments(route, frame, self.datagrams.fragments.cut(route, frame, body, size))
+
+    def _fragments(self, route: Route, frame: int, fragments: list[tuple[bytes, bytes]]) -> list[Output]:
+        """Fragments over a route that is no stream: there nothing is cut."""
         out: list[Output] = []
-        for head, piece in self.datagrams.fragments(body, size):
-            out += self._through(route, self.datagrams.inner(FrameKind.FRAGMENT, frame, head, piece))
+        for head, piece in fragments:
+            if isinstance(route, Wire):
+                out.append(self.datagrams.frame(route, FrameKind.FRAGMENT, frame, head, piece))
+            elif isinstance(route, Channel):
+                out += self._through(route, self.datagrams.inner(FrameKind.FRAGMENT, frame, head, piece))
         return out
 
     def _through(self, channel: Channel, inner: bytes) -> list[Output]:

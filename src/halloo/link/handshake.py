@@ -3,7 +3,7 @@
     initiator                                        responder
       | -- Hello: E_i ------------------------------->  |
       | <- HelloAnswer: E_r, {s_r}E_i, [proof_r]s_r ---  |
-      | -- Finish: {s_i}E_r, [proof_i]s_i ----------->  |
+      | -- Finish: {s_i}E_r, [proof_i]s_i,s_r ------->  |
       keys = agree(s_i, s_r, everything said)
 
 E is a key to put a secret under, fresh where the suite can afford it; {s}E a secret under it; [p]s sealed with a key
@@ -13,58 +13,28 @@ SIGMA-I over key encapsulation).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import replace
 
 from halloo.base.errors import Refused
 from halloo.crypto.suite import Suite
+from halloo.link.keys import LinkKeys
+from halloo.link.persona import Persona
 from halloo.link.session import Session
-from halloo.messages.credential import Notary, Party
-from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
-from halloo.wire.command import decode_shape, encode_command, encode_shape
+from halloo.messages.credential import Party
+from halloo.messages.link import Finish, Hello, HelloAnswer
+from halloo.wire.command import encode_command
 
-__all__ = ["Initiator", "Persona", "Responder"]
+__all__ = [
+    "INITIATOR",
+    "RESPONDER",
+    "Initiator",
+    "Responder",
+    "after_answer",
+    "after_finish",
+]
 
-_RESPONDER = b"halloo responder\n"
-_INITIATOR = b"halloo initiator\n"
-
-
-@dataclass(slots=True)
-class Persona:
-    """Who we are in a network: its suite, its keys, our identity, our credential (empty: none yet)."""
-
-    suite: Suite
-    notary: Notary
-    private: bytes
-    credential: bytes
-    rng: Random
-
-    @property
-    def public(self) -> bytes:
-        """Our public identity key."""
-        return self.suite.identity.public(self.private)
-
-    def seal_proof(self, label: bytes, secret: bytes, transcript: bytes) -> bytes:
-        """Our proof over ``transcript``, sealed with a key from ``secret``."""
-        suite = self.suite
-        signature = suite.identity.sign(self.private, label + transcript)
-        proof = Proof(key=self.public, credential=self.credential, signature=signature)
-        key = suite.digest.derive(secret, label.decode(), transcript, suite.seal_key_size)
-        return suite.seal(key).close(0, encode_shape(proof), transcript)
-
-    def open_proof(self, label: bytes, secret: bytes, transcript: bytes, sealed: bytes, wall: float) -> Party:
-        """Whose proof it is.  Raises Refused or Malformed."""
-        suite = self.suite
-        key = suite.digest.derive(secret, label.decode(), transcript, suite.seal_key_size)
-        proof = decode_shape(Proof, suite.seal(key).open(0, sealed, transcript))
-        if not suite.identity.verify(proof.key, proof.signature, label + transcript):
-            raise Refused("the other side does not hold the key it shows")
-        if not proof.credential:
-            return Party(proof.key, None)
-        claims = self.notary.credential(proof.credential, wall)
-        if claims.key != proof.key:
-            raise Refused("the other side shows a credential that is not its own")
-        return Party(proof.key, claims)
+RESPONDER = b"halloo responder\n"  # labels of proofs: what is signed begins with it, and its seal's key follows from it
+INITIATOR = b"halloo initiator\n"
 
 
 class Initiator:
@@ -84,14 +54,14 @@ class Initiator:
         """
         persona, suite = self._persona, self._persona.suite
         secret = suite.envelope.disclose(self._private, heard.enclosed)
-        transcript = _after_answer(suite, self.hello, heard)
-        party = persona.open_proof(_RESPONDER, secret, transcript, heard.proof, wall)
+        transcript = after_answer(suite, self.hello, heard)
+        party = persona.open_proof(RESPONDER, secret, transcript, heard.proof, wall)
         mine, enclosed = suite.answer_envelope.enclose(heard.envelope, persona.rng)
         bare = Finish(to=heard.link, enclosed=enclosed)
-        transcript = _after_finish(suite, transcript, heard.proof, bare)
-        finish = replace(bare, proof=persona.seal_proof(_INITIATOR, mine, transcript))
-        ours, theirs = suite.agree(mine, secret, transcript)
-        return finish, Session(ours, theirs), party
+        transcript = after_finish(suite, transcript, heard.proof, bare)
+        finish = replace(bare, proof=persona.seal_proof(INITIATOR, mine + secret, transcript))
+        keys = LinkKeys(suite.number, self.hello.link, heard.link, mine, secret, transcript)
+        return finish, Session(suite, persona.confided(keys), began=True), party
 
 
 class Responder:
@@ -106,8 +76,8 @@ class Responder:
         self._secret, enclosed = suite.envelope.enclose(hello.envelope, persona.rng)
         public = suite.answer_envelope.public(self._private)
         bare = HelloAnswer(to=hello.link, link=link, envelope=public, enclosed=enclosed)
-        self._transcript = _after_answer(suite, hello, bare)
-        self.answer = replace(bare, proof=persona.seal_proof(_RESPONDER, self._secret, self._transcript))
+        self._transcript = after_answer(suite, hello, bare)
+        self.answer = replace(bare, proof=persona.seal_proof(RESPONDER, self._secret, self._transcript))
 
     def finish(self, heard: Finish, wall: float) -> tuple[Session, Party]:
         """The keys, and who the initiator is.
@@ -118,15 +88,17 @@ class Responder:
         persona, suite = self._persona, self._persona.suite
         theirs = suite.answer_envelope.disclose(self._private, heard.enclosed)
         bare = replace(heard, proof=b"")
-        transcript = _after_finish(suite, self._transcript, self.answer.proof, bare)
-        party = persona.open_proof(_INITIATOR, theirs, transcript, heard.proof, wall)
-        initiator, responder = suite.agree(theirs, self._secret, transcript)
-        return Session(responder, initiator), party
+        transcript = after_finish(suite, self._transcript, self.answer.proof, bare)
+        party = persona.open_proof(INITIATOR, theirs + self._secret, transcript, heard.proof, wall)
+        keys = LinkKeys(suite.number, self.answer.to, self.answer.link, theirs, self._secret, transcript)
+        return Session(suite, persona.confided(keys), began=False), party
 
 
-def _after_answer(suite: Suite, hello: Hello, answer: HelloAnswer) -> bytes:
+def after_answer(suite: Suite, hello: Hello, answer: HelloAnswer) -> bytes:
+    """The transcript once the responder has spoken: a digest of both messages, the second without its proof."""
     return suite.digest(encode_command(hello) + encode_command(replace(answer, proof=b"")))
 
 
-def _after_finish(suite: Suite, transcript: bytes, proof: bytes, finish: Finish) -> bytes:
+def after_finish(suite: Suite, transcript: bytes, proof: bytes, finish: Finish) -> bytes:
+    """The transcript at the end: the one before, the responder's sealed proof, and Finish without its own."""
     return suite.digest(transcript + suite.digest(proof) + encode_command(finish))

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from math import inf
 
 from halloo.base.address import Peer, Route
+from halloo.base.errors import Refused
 from halloo.base.machine import Message
 from halloo.link.handshake import Initiator, Responder
+from halloo.link.persona import Persona
 from halloo.link.reliable import Reliable
+from halloo.link.renewal import RENEW_AFTER, RENEW_SOONEST, RenewalAnswered, RenewalBegun
 from halloo.link.session import Session
 from halloo.messages.credential import Party
+from halloo.messages.link import Renew, RenewAnswer, RenewFinish
 
 __all__ = ["HELLO_AGAIN", "HELLO_FOR", "HELLO_GROWTH", "HELLO_MOST", "IDLE_FOR", "OneLink"]
 
@@ -42,10 +46,46 @@ class OneLink:
     """What is said again until the other side goes on."""
     again_at: float = inf
     wait: float = HELLO_AGAIN
+    renewal: RenewalBegun | RenewalAnswered | None = None
+    renew_at: float = inf
+    renewed_at: float = -inf
 
     @property
     def wake_at(self) -> float:
         """The next thing this link has to do."""
         if self.session is None:
             return min(self.again_at, self.born + HELLO_FOR)
-        return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR)
+        return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR, self.renew_at)
+
+    def stands(self, party: Party, now: float, *, renews: bool) -> None:
+        """The handshake is done; where keys are renewed, whoever began the link sees to it."""
+        self.party, self.heard_at = party, now
+        self.renew_at = now + RENEW_AFTER if renews and not self.inbound else inf
+
+    def renew(self, persona: Persona, now: float) -> Renew:
+        """Ask for fresh keys.  An earlier wish that was never answered is forgotten."""
+        assert self.session is not None
+        self.renew_at = now + RENEW_AFTER
+        self.renewal = RenewalBegun(persona, self.session.keys)
+        return self.renewal.message
+
+    def hear_renewal(
+        self, persona: Persona, message: Renew | RenewAnswer | RenewFinish, now: float
+    ) -> RenewAnswer | RenewFinish | None:
+        """Go on with fresh keys; what to say.  Raises Refused."""
+        assert self.session is not None
+        match message, self.renewal:
+            case Renew(), _ if persona.suite.renews and self.inbound and now >= self.renewed_at + RENEW_SOONEST:
+                self.renewed_at = now
+                self.renewal = RenewalAnswered(persona, self.session.keys, message)
+                return self.renewal.message
+            case RenewAnswer(), RenewalBegun() as begun:
+                self.renewal = None
+                finish, keys = begun.answer(message)
+                self.session.expect(persona.confided(keys))
+                return finish
+            case RenewFinish(), RenewalAnswered() as answered:
+                self.renewal = None
+                self.session.renew(persona.confided(answered.finish(message)))
+                return None
+        raise Refused("fresh keys at a moment when they are not wanted")

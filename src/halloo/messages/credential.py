@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signature, twice over
-MAX_RECORD = 2_048
+MAX_RECORD = 2_048  # bytes: a credential, a listing and a signature
 CLOCK_TOLERANCE = 300  # seconds that two machines' clocks may differ before a fresh credential is refused
 _SIGNED_CLAIMS = b"halloo credential\n"
 _SIGNED_LISTING = b"halloo listing\n"

@@ -5,6 +5,9 @@
       | <-- HelloAnswer (secret, envelope, proof) |
       | --- Finish (secret, proof) ------------> |
       | <================ sealed ==============> |
+      | --- Renew (envelope) ------------------> |   each hour, or after many packets: fresh keys
+      | <-- RenewAnswer (secret, envelope) ----- |
+      | --- RenewFinish (secret) --------------> |
       | --- Goodbye ---------------------------> |   either side, once
 """
 
@@ -14,7 +17,7 @@ from halloo.base.machine import Message
 from halloo.messages.credential import MAX_CREDENTIAL
 from halloo.wire.command import Form, Shape, blob, command, number, shape, text
 
-__all__ = ["Finish", "Goodbye", "Hello", "HelloAnswer", "Proof"]
+__all__ = ["Finish", "Goodbye", "Hello", "HelloAnswer", "Proof", "Renew", "RenewAnswer", "RenewFinish"]
 
 _KEY = 2_048  # bytes: a hybrid public key of 1,216 is the longest today
 
@@ -53,6 +56,28 @@ class Goodbye(Message):
     """I end this link.  Said once, sealed, not repeated: who misses it will notice the silence."""
 
     reason: str = text(0x01, most=120, default="")
+
+
+@command(0x68, Form.NOTICE)
+class Renew(Message):
+    """Let us have fresh keys: one to put a secret under.  Said by the side that began the link."""
+
+    envelope: bytes = blob(0x03, least=1, most=_KEY)
+
+
+@command(0x69, Form.NOTICE)
+class RenewAnswer(Message):
+    """My fresh secret, and a key for yours."""
+
+    envelope: bytes = blob(0x03, least=1, most=_KEY)
+    enclosed: bytes = blob(0x04, least=1, most=_KEY)
+
+
+@command(0x6A, Form.NOTICE)
+class RenewFinish(Message):
+    """My fresh secret.  Whoever hears it speaks under the new keys from now on; whoever said it, once he hears them."""
+
+    enclosed: bytes = blob(0x04, least=1, most=_KEY)
 
 
 @shape

@@ -117,7 +117,7 @@ class Ping(Message):
 
 @command(82, Form.REPLY)
 class Pong(Message):
-    """I am.  ``observed`` is your address as I see it now."""
+    """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last."""
 
     observed: Address | None = address(0x11, default=None)
     request: int = request_id(default=0)

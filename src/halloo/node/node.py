@@ -17,8 +17,8 @@ from halloo.base.effects import Accept, Release
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
-from halloo.link.handshake import Persona
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
+from halloo.link.persona import Persona
 from halloo.login.auditor import Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked

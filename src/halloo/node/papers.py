@@ -15,7 +15,7 @@ from typing import Any
 
 from halloo.base.address import Peer
 from halloo.base.machine import Effects, Machine, Message, Numbers
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.auditor import Auditor, Memory
 from halloo.login.carrier import Carrier
 from halloo.login.client import LoginClient

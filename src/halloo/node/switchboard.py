@@ -137,9 +137,9 @@ class Switchboard:
         name = folded(name)
         if self.active:
             raise UsageError("there is a call already; end it first")
+        search, effects = self._searches.find(name, now)
         call = Call(self._rng.randbytes(8), name, outgoing=True, began=now)
-        line = self._lines[call.id] = _Line(call, policy)
-        line.search, effects = self._searches.find(name, now)
+        self._lines[call.id] = _Line(call, policy, search)
         return call.id, effects
 
     def answer(self, call: bytes, now: float) -> Effects:

@@ -29,6 +29,9 @@ from halloo.overlay.hostcache import HostCache
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "State", "Way"]
 
 
+LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
+
+
 class Way(Enum):
     """A rung: how a supernode is tried."""
 
@@ -296,7 +299,7 @@ class Join:
             return [*out, JoinFailed(tuple(self._tried))]
         pause = self.timings.pause
         if self.timings.jitter:
-            pause = self.rng.random() * min(pause, 2.0 ** min(self._round, 60))
+            pause = self.rng.random() * min(pause, 2.0 ** min(self._round, LONGEST_DOUBLING))
         self.state = State.PAUSING
         self.timers[Timer.ROUND] = now + pause
         return out

@@ -59,7 +59,7 @@ class Publisher:
             return []
         peer, address = self.supernode
         wall = int(now + self.wall)
-        self._version = max(self._version + 1, wall << 10)
+        self._version = max(self._version + 1, wall)
         self._request = self.requests() & 0xFFFF
         self.wake_at = now + RETRY
         listing = Listing(

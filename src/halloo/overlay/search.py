@@ -16,13 +16,14 @@ from math import inf
 
 from halloo.base.address import Peer
 from halloo.base.effects import Send
-from halloo.base.errors import PeerError
+from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.messages.credential import Entry, Notary
 from halloo.messages.overlay import Found, Search
 
 __all__ = ["SearchDone", "Searches"]
 
+MAX_QUERIES = 64  # searches at once: a program that asks for a whole contact list waits its turn
 GIVE_UP = 6.0  # seconds without an answer; a slow satellite line needs two
 
 
@@ -60,7 +61,9 @@ class Searches:
         return min((query.until for query in self._queries.values()), default=inf)
 
     def find(self, name: str, now: float) -> tuple[int, Effects]:
-        """Look for a folded name; the number names the search in its event."""
+        """Look for a folded name; the number names the search in its event.  Raises UsageError: too many at once."""
+        if len(self._queries) >= MAX_QUERIES:
+            raise UsageError("too many searches at once; wait for some of them to end")
         number = self._numbers()
         query = self._queries[number] = _Query(name, now + GIVE_UP)
         return number, self._ask(query)

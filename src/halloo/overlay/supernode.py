@@ -45,9 +45,11 @@ from halloo.overlay.slots import members, slot_of
 
 __all__ = ["ClientGone", "ClientTaken", "Meshing", "RecordKept", "Supernode"]
 
+PING_EVERY = 30.0  # seconds between signs of life to other supernodes: a link that is silent for 100 s is gone
 MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
 RELAY_SEARCH = 2.0  # seconds that another supernode has for an answer
 ASKED = 2  # others of the slot asked when a name is not here
+MAX_ASKED = 1_024  # searches passed on at once; who comes beyond them hears at once that not all were heard
 RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
 REPLICATED_AT_ONCE = 8  # records in one message
 
@@ -56,6 +58,7 @@ class Timer(Enum):
     """What is waited for."""
 
     MESH = 0
+    PING = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class RecordKept(Event):
 class _Client:
     node: bytes
     name: str
+    told: Address | None
+    """The address that it was last told to have."""
 
 
 @dataclass(slots=True)
@@ -149,6 +154,7 @@ class Supernode:
 
     def begin(self, now: float) -> Effects:
         """Take up the duties."""
+        self.timers[Timer.PING] = now + PING_EVERY
         return self._look_around(now)
 
     def up(self, peer: Peer, party: Party, now: float) -> Effects:
@@ -165,7 +171,7 @@ class Supernode:
         if failed is not None and failed not in self._addresses.values():
             self.cache.failed(failed)
         for node in [node for node, link in self._mesh.items() if link == peer]:
-            del self._mesh[node]
+            del self._mesh[node], self._addresses[node]
             self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
         client = self.clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
@@ -195,7 +201,7 @@ class Supernode:
             case Attach():
                 return self._attach(message, sender, route)
             case Ping():
-                return [Send(sender, Pong(observed=_seen(route), request=message.request))]
+                return [Send(sender, Pong(observed=self._moved(sender, route), request=message.request))]
             case Leave():
                 client = self.clients.pop(sender, None)
                 return [ClientGone(client.node)] if client else []
@@ -225,8 +231,12 @@ class Supernode:
     def wake(self, now: float) -> Effects:
         """Look for supernodes we have no link to; answer searches that others did not."""
         out: Effects = []
-        if self.timers.due(now):
+        due = self.timers.due(now)
+        if Timer.MESH in due:
             out += self._look_around(now)
+        if Timer.PING in due:
+            self.timers[Timer.PING] = now + PING_EVERY
+            out += [Send(peer, Ping(request=self.requests() & 0xFFFF)) for peer in self._mesh.values()]
         for request in [request for request, asked in self._asked.items() if asked.until <= now]:
             asked = self._asked.pop(request)
             out.append(Send(asked.peer, Found(complete=False, request=asked.request)))
@@ -243,7 +253,7 @@ class Supernode:
             return [Send(sender, AttachRefused(request=message.request))]  # an id that is not its own
         for old in [peer for peer, client in self.clients.items() if client.node == message.node and peer != sender]:
             del self.clients[old]  # the same node again, after its line changed
-        self.clients[sender] = _Client(message.node, party.name)
+        self.clients[sender] = _Client(message.node, party.name, _seen(route))
         attached = Attached(
             node=self.node,
             observed=_seen(route),
@@ -253,6 +263,14 @@ class Supernode:
             request=message.request,
         )
         return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
+
+    def _moved(self, peer: Peer, route: Route | None) -> Address | None:
+        """Where a client is seen now, if it was last told otherwise."""
+        client, seen = self.clients.get(peer), _seen(route)
+        if client is None or client.told == seen:
+            return None
+        client.told = seen
+        return seen
 
     # --- the directory
 
@@ -291,6 +309,8 @@ class Supernode:
         entry = self.directory.find(message.name, now + self.wall)
         if entry is not None:
             return [Send(sender, Found(records=(entry.record,), complete=True, request=message.request))]
+        if message.ask_others and len(self._asked) >= MAX_ASKED:
+            return [Send(sender, Found(complete=False, request=message.request))]
         others = self._others_of(message.name)[:ASKED] if message.ask_others else []
         if not others:
             return [Send(sender, Found(complete=True, request=message.request))]

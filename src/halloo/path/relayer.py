@@ -137,7 +137,7 @@ class Relayer:
             return []
         out: Effects = []
         for channel in [channel for channel, end in self._channels.values() if end == 0]:
-            if now - channel.used_at >= IDLE_FOR:
+            if channel.used_at + IDLE_FOR <= now:  # the same sum as wake_at: another one may round otherwise
                 out += self._close(channel, gone=None)
         oldest = min((channel.used_at for channel, _ in self._channels.values()), default=inf)
         self.wake_at = oldest + IDLE_FOR

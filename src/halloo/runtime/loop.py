@@ -28,6 +28,8 @@ AT_ONCE = 64  # datagrams read before the loop may do something else
 LARGEST = 65_536
 CONNECT_FOR = 8.0  # seconds for a TCP connection to stand
 MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: its reader is stuck
+MAX_INBOUND = 400  # connections that others made, at once: a process has some thousand files at most, and needs some
+SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
 _INBOUND = 1 << 32
 
 
@@ -127,7 +129,10 @@ class Driver:
         return _Connection(self, number, None)
 
     def stream_opened(self, number: int, connection: _Connection, address: Address) -> None:
-        """A TCP connection stands."""
+        """A TCP connection stands.  One too many of those that others made is closed at once."""
+        if number >= _INBOUND and sum(held >= _INBOUND for held in self._streams) >= MAX_INBOUND:
+            connection.abort()
+            return
         self._streams[number] = connection
         self._carry_out(self.station.stream_opened(number, address, self.now))
 
@@ -212,6 +217,8 @@ class _Connection(asyncio.Protocol):
         self._number = number
         self._address = address
         self._transport: asyncio.Transport | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self._heard_at = driver.now
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it stands."""
@@ -225,15 +232,28 @@ class _Connection(asyncio.Protocol):
         if name is None:  # it closed before we could look
             transport.abort()
             return
+        if self._address is None:
+            self._listen_for_silence()
         self._driver.stream_opened(self._number, self, self._address or Address.of(name[0], name[1]))
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came."""
+        self._heard_at = self._driver.now
         self._driver.stream_received(self._number, data)
 
     def connection_lost(self, fault: Exception | None) -> None:
         """asyncio: it ended."""
+        if self._silence is not None:
+            self._silence.cancel()
         self._driver.stream_closed(self._number, str(fault) if fault else "the connection was closed")
+
+    def _listen_for_silence(self) -> None:
+        """Close it when nothing has come for long: whoever made it may hold it for no other purpose."""
+        left = self._heard_at + SILENT_FOR - self._driver.now
+        if left <= 0:
+            self.abort()
+        else:
+            self._silence = asyncio.get_running_loop().call_later(left, self._listen_for_silence)
 
     def write(self, data: bytes) -> None:
         """Send bytes; a connection whose reader is stuck is broken."""

@@ -21,8 +21,8 @@ from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
 from halloo.link.notice import Notice
+from halloo.link.persona import Persona
 from halloo.login.audit import Report
 from halloo.login.auditor import Audited, AuditFailed, Memory
 from halloo.login.client import CARRY_AFTER, LoginDecided, LoginUnreachable
@@ -43,6 +43,7 @@ from halloo.path.reach import Policy
 from halloo.runtime.acquaintances import Acquaintances, KeyChange
 from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, report_of
 from halloo.runtime.home import Account, NotLoggedIn
+from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
 from halloo.runtime.sound import Sink, Source
@@ -124,7 +125,7 @@ class Phone:
             self._check_account(self.account)
         private = self.account.private if self.account else suite.identity.make(rng)
         credential = self.account.credential if self.account else b""
-        persona = Persona(suite, self.descriptor.notary, private, credential, rng)
+        persona = Persona(suite, self.descriptor.notary, private, credential, rng, key_log())
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (), wall)
         station = Station(endpoint, _Asleep())
         self._driver = Driver(station, self._heard)

@@ -12,7 +12,7 @@ from halloo.base.address import Address
 from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.base.machine import Event
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.accounts import Accounts
 from halloo.login.limits import Limits
 from halloo.login.server import LoginServer
@@ -20,6 +20,7 @@ from halloo.node.descriptor import Descriptor, Secrets, from_toml
 from halloo.node.login_mind import LoginMind
 from halloo.node.station import Station
 from halloo.runtime.home import replace_file
+from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
 from halloo.runtime.phone import wall_offset
 
@@ -100,7 +101,7 @@ async def start_login_server(
     server = LoginServer(
         suite, descriptor.id, secrets.login, secrets.letter, accounts, rng, wall, limits or Limits()
     )
-    persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng)
+    persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng, key_log())
     endpoint = Endpoint(persona, descriptor.cloak_key, (address.host for address in listen), wall)
     driver = Driver(Station(endpoint, LoginMind(server)), on_event)
     return driver, [await driver.listen(address) for address in listen]

@@ -10,7 +10,7 @@ from typing import Any
 from halloo.base.address import Address
 from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.accounts import AccountsInMemory
 from halloo.login.log import Ledger
 from halloo.login.server import VALID_FOR, LoginServer
@@ -47,6 +47,8 @@ class Town:
     seed: int
     supernodes: int = 3
     profile: str = "plain"
+    spread: bool = False
+    """Whether hosts lie all over the address space, as on the internet, or beside each other."""
     net: dict[str, Any] = field(default_factory=dict)
     sound: Callable[[], SoundStream] = _silence
     valid_for: int = VALID_FOR
@@ -54,7 +56,7 @@ class Town:
 
     def __post_init__(self) -> None:
         self.world = World(self.seed, **self.net)
-        addresses = tuple(_supernode_address(i) for i in range(self.supernodes))
+        addresses = tuple(self._spread(_supernode_address(i)) for i in range(self.supernodes))
         descriptor, secrets = create("town", self.profile, (LOGIN,), addresses, WALL, Random(f"{self.seed}/network"))
         self.descriptor: Descriptor = descriptor
         self.secrets: Secrets = secrets
@@ -90,7 +92,13 @@ class Town:
 
     def _address(self) -> Address:
         self._hosts += 1
-        return Address.of(f"10.2.{self._hosts // 250}.{self._hosts % 250 + 1}", 40_000 + self._hosts)
+        return self._spread(Address.of(f"10.2.{self._hosts // 250}.{self._hosts % 250 + 1}", 40_000 + self._hosts))
+
+    def _spread(self, address: Address) -> Address:
+        if not self.spread:
+            return address
+        rng = self.world.rng(f"host of {address}")
+        return Address(bytes([rng.randrange(20, 220)]) + rng.randbytes(3), rng.randrange(1024, 65_536))
 
     def _settle(
         self,

@@ -18,12 +18,24 @@ from halloo.base.machine import Effects, Event
 from halloo.node.station import Station
 from halloo.sim.net import Net
 
-__all__ = ["Resident", "World"]
+__all__ = ["Passed", "Resident", "World"]
 
 WALL = 1_800_000_000.0  # seconds since 1970 at the begin of every virtual world
 _INBOUND = 1 << 32
 
 Owner = Callable[["Resident", Event, float], None]
+Tap = Callable[["Passed"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What somebody put on the wire at a virtual time: a datagram, or bytes of a TCP connection (``stream``)."""
+
+    time: float
+    source: Address
+    destination: Address
+    data: bytes
+    stream: bool
 
 
 @dataclass(slots=True)
@@ -32,6 +44,8 @@ class _Pipe:
 
     far: Resident
     far_number: int
+    here: Address
+    there: Address
     open: bool = False
     arrives_at: float = 0.0
     """When the last piece arrives there: the next one comes later."""
@@ -65,6 +79,8 @@ class World:
         self.residents: dict[str, Resident] = {}
         self.story: list[tuple[float, str, Event]] = []
         """Every event of every station, in order."""
+        self.tap: Tap | None = None
+        """Who sees all that is put on a wire, whether it arrives or not."""
         self._by_address: dict[Address, Resident] = {}
         self._plan: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -166,6 +182,8 @@ class World:
 
     def _transmit(self, source: Resident, effect: Transmit) -> None:
         source.sent += 1
+        if self.tap is not None:
+            self.tap(Passed(self.now, source.address, effect.address, effect.data, stream=False))
         for travel in self.net.datagram(source.address.host, effect.address.host):
             self.at(travel, lambda: self._deliver(effect, source.address))
 
@@ -182,10 +200,12 @@ class World:
             return
         number = there.next_stream
         there.next_stream += 1
-        near, far = _Pipe(there, number), _Pipe(source, effect.number)
+        here = Address(source.address.host, 1024 + number % 60_000)
+        near = _Pipe(there, number, here, effect.address)
+        far = _Pipe(source, effect.number, effect.address, here)
         source.pipes[effect.number], there.pipes[number] = near, far
         travel = self.net.stream()
-        self.at(travel, lambda: self._opened(there, number, Address(source.address.host, 1024 + number % 60_000)))
+        self.at(travel, lambda: self._opened(there, number, here))
         self.at(travel + self.net.stream(), lambda: self._opened(source, effect.number, effect.address))
 
     def _listener(self, address: Address) -> Resident | None:
@@ -211,6 +231,8 @@ class World:
         pipe = source.pipes.get(number)
         if pipe is None or not self.net.passes(source.address.host, pipe.far.address.host):
             return
+        if self.tap is not None:
+            self.tap(Passed(self.now, pipe.here, pipe.there, data, stream=True))
         pipe.arrives_at = max(pipe.arrives_at, self.now + self.net.stream())
         self.at(pipe.arrives_at - self.now, lambda: self._arrived(pipe, data))
 

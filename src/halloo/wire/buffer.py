@@ -11,7 +11,7 @@ from halloo.base.errors import Malformed
 
 __all__ = ["Reader", "Writer", "varint"]
 
-MAX_NUMBER = (1 << 64) - 1
+MAX_NUMBER = (1 << 64) - 1  # what the widest number on the wire can be
 
 
 def varint(value: int) -> bytes:
@@ -29,10 +29,10 @@ def varint(value: int) -> bytes:
 class Reader:
     """A cursor over bytes.  Every method raises Malformed when the bytes are not there."""
 
-    __slots__ = ("_data", "_end", "position")
+    __slots__ = ("_end", "data", "position")
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        self.data = data
         self._end = len(data)
         self.position = 0
 
@@ -45,9 +45,13 @@ class Reader:
         """One byte, as a number."""
         if self.position >= self._end:
             raise Malformed("bytes end where one more was announced")
-        value = self._data[self.position]
+        value = self.data[self.position]
         self.position += 1
         return value
+
+    def peek(self) -> int:
+        """The next byte, still unread.  Only where ``left`` says that there is one."""
+        return self.data[self.position]
 
     def take(self, size: int) -> bytes:
         """Exactly ``size`` bytes."""
@@ -55,7 +59,7 @@ class Reader:
             raise Malformed(f"{size} bytes announced, {self.left} there")
         start = self.position
         self.position = start + size
-        return self._data[start : self.position]
+        return self.data[start : self.position]
 
     def number(self, size: int) -> int:
         """A fixed number of ``size`` bytes, big-endian."""
@@ -79,10 +83,10 @@ class Reader:
 
     def text(self, most: int) -> str:
         """A zero-terminated UTF-8 string of at most ``most`` bytes."""
-        end = self._data.find(b"\0", self.position, min(self._end, self.position + most + 1))
+        end = self.data.find(b"\0", self.position, min(self._end, self.position + most + 1))
         if end < 0:
             raise Malformed(f"a string has no end within {most} bytes")
-        raw = self._data[self.position : end]
+        raw = self.data[self.position : end]
         self.position = end + 1
         try:
             return raw.decode()

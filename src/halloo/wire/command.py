@@ -26,11 +26,12 @@ from halloo.base.address import Address
 from halloo.base.errors import HallooError, Malformed
 from halloo.base.machine import Message
 from halloo.wire.buffer import Reader, Writer
-from halloo.wire.objects import Kind, Object, ObjectList, decode_objects, encode_objects
+from halloo.wire.objects import Kind, Object, ObjectList, decode_objects, encode_objects, shortest_form
 
 __all__ = [
     "Catalogue",
     "Declaration",
+    "FieldRule",
     "Form",
     "Shape",
     "address",
@@ -47,6 +48,7 @@ __all__ = [
     "number",
     "numbers",
     "request_id",
+    "rules_of",
     "shape",
     "split_commands",
     "text",
@@ -201,6 +203,11 @@ def declaration_of(kind: type[Message]) -> Declaration:
     return _DECLARED[kind]
 
 
+def rules_of(kind: type[Any]) -> Mapping[str, FieldRule]:
+    """How the fields of a message or shape are written, by name."""
+    return _RULES[kind]
+
+
 class Catalogue(dict[tuple[int, Form], Declaration]):
     """Declarations by number and form: the language that a parser understands."""
 
@@ -217,10 +224,14 @@ class Catalogue(dict[tuple[int, Form], Declaration]):
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
-def encode_command(message: Message) -> bytes:
-    """The bytes of a message.  Raises ValueError where a field is beyond its declared bounds: a bug of ours."""
+def encode_command(message: Message, *, compressed: bool = False) -> bytes:
+    """The bytes of a message: in its raw form, which is what digests are made of, or in the shortest, to be sent.
+
+    Raises ValueError where a field is beyond its declared bounds: a bug of ours.
+    """
     declared = _DECLARED[type(message)]
-    body = encode_objects(_objects(message, declared.rules))
+    objects = _objects(message, declared.rules)
+    body = shortest_form(objects, declared.number) if compressed else encode_objects(objects)
     request = b"" if declared.form is Form.NOTICE else (getattr(message, _REQUEST) & 0xFFFF).to_bytes(2, "big")
     out = Writer()
     out.varint(len(request) + len(body)).varint(declared.number << 3 | declared.form)
@@ -285,7 +296,7 @@ def decode_commands(payload: bytes, catalogue: Mapping[tuple[int, Form], Declara
         values: dict[str, Any] = {}
         if declared.form is not Form.NOTICE:
             values[_REQUEST] = body.number(2)
-        values |= _values(declared.kind.__name__, declared.rules, decode_objects(body))
+        values |= _values(declared.kind.__name__, declared.rules, decode_objects(body, declared.number))
         if body.left:
             raise Malformed(f"{declared.kind.__name__} is followed by {body.left} bytes that belong to nothing")
         out.append(_make(declared.kind, values))

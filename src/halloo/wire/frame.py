@@ -10,7 +10,8 @@ numbers the payload types and lays out the fields that are not commands.
     0x07 nack       the frame id is one refused; body: the sender's host as we see it, challenge 4
     0x0B forward    a datagram for somebody else: token 8, then the datagram
     0x0D media      link number 4, then a sealed packet of sound; empty: a keep-alive
-    0x0F fragment   message number 2, last flag and index 1, 0x02, then a piece of a payload
+    0x0F fragment   message number 2, last flag and index 1, 0x02, then a piece of a payload; or, with 0x40 in the place
+                    of flag and index, two bytes whose bits say which pieces are wanted again
 
 In a stream a frame begins with a varint: bit 0 clear, a payload of length v >> 1 after a frame id of two bytes
 that it counts; bit 0 set, a control frame of length v >> 1 that begins with its type.
@@ -20,8 +21,11 @@ that it counts; bit 0 set, a control frame of length v >> 1 that begins with its
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 
 from halloo.base.errors import Malformed
 from halloo.wire.buffer import Reader, Writer
@@ -37,15 +41,22 @@ __all__ = [
     "decode_ack",
     "decode_nack",
     "decode_resend",
+    "decode_wanted",
     "encode_ack",
     "encode_nack",
     "encode_resend",
     "encode_stream_frame",
+    "encode_wanted",
+    "is_wanted",
 ]
 
 KIND_MASK = 0x8F
 MAX_STREAM_FRAME = 32_768  # bytes: the largest honest frame is a payload of sixteen fragments, some 22 kB
 MAX_PIECES = 16  # the index has four bits
+WANTED = 0x40  # in the place of a fragment's flags: the body says which pieces are wanted
+ASK_AFTER = 0.08  # seconds without a new piece, after which what is missing is asked for; twice as long the next time
+ASKS = 2
+WORTH_ASKING = 200  # bytes that must have come: asking must not be an echo louder than what came
 
 
 class FrameKind(IntEnum):
@@ -114,11 +125,36 @@ def cut(payload: bytes, size: int, message: int) -> list[tuple[bytes, bytes]]:
     return [(number + bytes([(0x80 if i == last else 0) | i, 0x02]), piece) for i, piece in enumerate(pieces)]
 
 
+def is_wanted(head: bytes) -> bool:
+    """Whether the head of a fragment asks for others, instead of bringing one."""
+    return head[2] == WANTED
+
+
+def encode_wanted(message: int, missing: Iterable[int]) -> tuple[bytes, bytes]:
+    """(head, body) of a fragment that asks for the pieces ``missing`` of a payload."""
+    bits = sum(1 << place for place in missing)
+    return message.to_bytes(2, "big") + bytes([WANTED, FrameKind.PAYLOAD]), bits.to_bytes(2, "big")
+
+
+def decode_wanted(head: bytes, body: bytes) -> tuple[int, list[int]]:
+    """(message number, places of the pieces asked for).  Raises Malformed."""
+    bits = int.from_bytes(body, "big")
+    if len(body) != 2 or not bits or head[2] != WANTED or head[3] != FrameKind.PAYLOAD:
+        raise Malformed("not a wish for fragments of a payload")
+    return int.from_bytes(head[:2], "big"), [place for place in range(MAX_PIECES) if bits >> place & 1]
+
+
 @dataclass(slots=True)
 class _Partial:
     pieces: dict[int, bytes] = field(default_factory=dict)
     count: int = 0
     born: float = 0.0
+    ask_at: float = inf
+    asked: int = 0
+
+    def missing(self) -> list[int]:
+        """Places of what is not there; as long as the last piece is not, all that there could be."""
+        return [place for place in range(self.count or MAX_PIECES) if place not in self.pieces]
 
 
 @dataclass(slots=True)
@@ -128,6 +164,8 @@ class Reassembly:
     most: int = 4
     patience: float = 5.0
     _partial: dict[int, _Partial] = field(default_factory=dict)
+    _done: deque[int] = field(default_factory=lambda: deque(maxlen=8))
+    """Payloads put together lately: a late copy of one of their pieces is no reason to ask for the others."""
 
     def add(self, head: bytes, piece: bytes, now: float) -> bytes | None:
         """Take one fragment; the whole payload when it was the last one missing.  Raises Malformed."""
@@ -135,8 +173,7 @@ class Reassembly:
         index, last = flags & 0x0F, bool(flags & 0x80)
         if flags & 0x70 or head[3] != FrameKind.PAYLOAD or not piece:
             raise Malformed("not a fragment of a payload")
-        for old in [key for key, held in self._partial.items() if now - held.born > self.patience]:
-            del self._partial[old]
+        self._forget(now)
         partial = self._partial.get(number)
         if partial is None:
             if len(self._partial) >= self.most:
@@ -144,10 +181,13 @@ class Reassembly:
             partial = self._partial[number] = _Partial(born=now)
         if last:
             partial.count = index + 1
-        partial.pieces.setdefault(index, piece)
+        if index not in partial.pieces:
+            partial.pieces[index] = piece
+            partial.ask_at = now + ASK_AFTER if number not in self._done and partial.asked < ASKS else inf
         if not partial.count or len(partial.pieces) < partial.count:
             return None
         del self._partial[number]
+        self._done.append(number)
         try:
             return b"".join(partial.pieces[i] for i in range(partial.count))
         except KeyError:
@@ -157,6 +197,32 @@ class Reassembly:
     def held(self) -> int:
         """Bytes kept in unfinished payloads."""
         return sum(len(piece) for partial in self._partial.values() for piece in partial.pieces.values())
+
+    @property
+    def ask_at(self) -> float:
+        """When something may be missed, in seconds of the world's clock."""
+        return min((partial.ask_at for partial in self._partial.values()), default=inf)
+
+    def wanted(self, now: float) -> list[tuple[int, list[int]]]:
+        """(message number, places) of what is missed by now; not of those of whom hardly anything came."""
+        out = []
+        for number, partial in self._partial.items():
+            if now < partial.ask_at:
+                continue
+            partial.asked += 1
+            partial.ask_at = now + ASK_AFTER * 2**partial.asked if partial.asked < ASKS else inf
+            if sum(map(len, partial.pieces.values())) >= WORTH_ASKING:
+                out.append((number, partial.missing()))
+        return out
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing is held, and nothing remembered that still matters."""
+        self._forget(now)
+        return not self._partial
+
+    def _forget(self, now: float) -> None:
+        for old in [key for key, held in self._partial.items() if now - held.born > self.patience]:
+            del self._partial[old]
 
 
 # --- streams ------------------------------------------------------------------------------------------------------

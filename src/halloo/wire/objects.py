@@ -1,128 +1,41 @@
-"""Object lists: the parameters of a command, each a typed value under an id that names the parameter.
+"""Object lists: the parameters of a command, in their raw form (``raw``) or compressed (``squeeze``).
 
-    list    = 0x41 count object*
-    object  = kind(1) id(varint) value
-
-    kind  name             value
-    0     number           varint
-    1     64-bit value     8 bytes
-    2     IPv4 and port    4 + 2 bytes
-    3     string           UTF-8, terminated by a zero
-    4     blob             varint length, bytes
-    5     object list      a whole list
-    6     list of numbers  varint count, varints
-    7     IPv6 and port    16 + 2 bytes (this network's own addition)
-
-The kinds are those of the classic protocol.  Every count is bounded before anything is made of it: an unbounded
-one was the classic client's known hole.
+Whoever writes chooses the shorter of the two, whoever reads takes both.  What is signed, or goes into a digest, is
+always raw: there every list has one form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import IntEnum
+from halloo.wire.alphabet import SQUEEZED
+from halloo.wire.buffer import Reader
+from halloo.wire.raw import Kind, Object, ObjectList, Value, decode_raw, encode_objects
+from halloo.wire.squeeze import squeezed
+from halloo.wire.unsqueeze import unsqueezed
 
-from halloo.base.address import Address
-from halloo.base.errors import Malformed
-from halloo.wire.buffer import Reader, Writer
+EMPTY = b"\x42\x15"  # as in the published dumps; raw it would be 41 00
 
-__all__ = ["Kind", "ObjectList", "Value", "decode_objects", "encode_objects"]
-
-RAW = 0x41
-MAX_OBJECTS = 256  # in one list: the longest honest one (a page of directory records) has some forty
-MAX_NUMBERS = 1_024  # in one list of numbers
-MAX_TEXT = 4_096  # bytes: a chat line fits, a flood does not
-MAX_DEPTH = 4  # lists within lists
-MAX_ID = 0xFFFF
+__all__ = ["Kind", "Object", "ObjectList", "Value", "decode_objects", "encode_objects", "shortest_form"]
 
 
-class Kind(IntEnum):
-    """What a value is, and so how it is written."""
-
-    NUMBER = 0
-    WIDE = 1
-    ADDRESS4 = 2
-    TEXT = 3
-    BLOB = 4
-    OBJECTS = 5
-    NUMBERS = 6
-    ADDRESS6 = 7
+def shortest_form(objects: ObjectList, subject: int) -> bytes:
+    """The shorter form of the list of command number ``subject``; the raw one when both are of the same length."""
+    if not objects:
+        return EMPTY
+    raw = encode_objects(objects)
+    packed = squeezed(objects, subject, len(raw))
+    return packed if packed is not None and len(packed) < len(raw) else raw
 
 
-
-Value = int | bytes | Address | str | tuple[int, ...] | list["Object"]
-Object = tuple[Kind, int, Value]
-ObjectList = list[Object]
-
-
-def encode_objects(objects: Iterable[Object]) -> bytes:
-    """The raw form of a list."""
-    out = Writer()
-    body = list(objects)
-    out.byte(RAW).varint(len(body))
-    for kind, key, value in body:
-        out.byte(kind).varint(key)
-        match kind, value:
-            case Kind.NUMBER, int():
-                out.varint(value)
-            case Kind.WIDE, bytes() if len(value) == 8:
-                out += value
-            case (Kind.ADDRESS4 | Kind.ADDRESS6), Address():
-                out.address(value)
-            case Kind.TEXT, str():
-                out.text(value)
-            case Kind.BLOB, bytes():
-                out.varint(len(value))
-                out += value
-            case Kind.OBJECTS, list():
-                out += encode_objects(value)
-            case Kind.NUMBERS, tuple():
-                out.varint(len(value))
-                for number in value:
-                    out.varint(number)
-            case _:
-                raise ValueError(f"object {key} is of kind {kind.name} but holds {value!r}")
-    return bytes(out)
-
-
-def decode_objects(reader: Reader, depth: int = 0) -> ObjectList:
-    """Read one list from ``reader``.
+def decode_objects(reader: Reader, subject: int = 0, depth: int = 0) -> ObjectList:
+    """Read one list of command number ``subject``, in whichever form it is.
 
     Raises:
         Malformed: not a list, cut short, of an unknown kind, nested deeper than four, or out of bounds.
     """
-    if depth >= MAX_DEPTH:
-        raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
-    if (head := reader.byte()) != RAW:
-        raise Malformed(f"an object list cannot begin with {head:#04x}")
-    count = reader.varint()
-    if count > MAX_OBJECTS:
-        raise Malformed(f"{count} objects in one list, at most {MAX_OBJECTS} are read")
-    return [_object(reader, depth) for _ in range(count)]
+    if reader.left and reader.peek() == SQUEEZED:
+        return unsqueezed(reader, subject, depth)
+    return decode_raw(reader, depth, _inner)
 
 
-def _object(reader: Reader, depth: int) -> Object:
-    kind, key = reader.byte(), reader.varint()
-    if key > MAX_ID:
-        raise Malformed(f"object id {key} is out of range")
-    match kind:
-        case Kind.NUMBER:
-            return Kind.NUMBER, key, reader.varint()
-        case Kind.WIDE:
-            return Kind.WIDE, key, reader.take(8)
-        case Kind.ADDRESS4:
-            return Kind.ADDRESS4, key, reader.address(4)
-        case Kind.TEXT:
-            return Kind.TEXT, key, reader.text(MAX_TEXT)
-        case Kind.BLOB:
-            return Kind.BLOB, key, reader.take(reader.varint())
-        case Kind.OBJECTS:
-            return Kind.OBJECTS, key, decode_objects(reader, depth + 1)
-        case Kind.NUMBERS:
-            count = reader.varint()
-            if count > MAX_NUMBERS:
-                raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
-            return Kind.NUMBERS, key, tuple(reader.varint() for _ in range(count))
-        case Kind.ADDRESS6:
-            return Kind.ADDRESS6, key, reader.address(16)
-    raise Malformed(f"unknown object kind {kind}")
+def _inner(reader: Reader, depth: int) -> ObjectList:
+    return decode_objects(reader, 0, depth)

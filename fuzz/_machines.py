@@ -1,0 +1,629 @@
+"""Every machine of a node, in every state that a story brings it to, with all its entrances: one table.
+
+The states come from a story in a virtual town (``stages``): whenever a machine of one of its nodes is in a state not
+seen before, by its own signature, it is copied out.  A new machine is one more entry of ``SUBJECTS``.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import inf
+from random import Random
+from typing import Any
+
+from fuzz._anything import MESSAGES, any_address
+from halloo.base.address import Channel, Peer, Route, Stream, Wire
+from halloo.call.call import Answered, Ended, Rang
+from halloo.crypto.plain import DIGEST
+from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
+from halloo.login.letter import write_letter
+from halloo.messages import call as calls
+from halloo.messages import login, overlay, path
+from halloo.messages.catalogue import OPEN
+from halloo.messages.credential import Party
+from halloo.messages.login import Application, Letter, Purpose
+from halloo.node.profile import CLASSIC_JOIN
+from halloo.overlay.search import SearchDone
+from halloo.path.reach import Policy
+from halloo.sim.town import LOGIN, Town
+from halloo.sim.world import Resident
+from halloo.wire.buffer import varint
+from halloo.wire.command import encode_command
+from halloo.wire.frame import StreamFrame, encode_stream_frame
+
+__all__ = ["SUBJECTS", "Stage", "Subject", "containers", "stages"]
+
+PEERS = [*(Peer(n) for n in range(1, 13)), *(Peer((1 << 32) + n) for n in range(8)), Peer(999)]
+NAMES = ("alice", "bob", "carol", "zoe", "a b", "", "\ud7ff" * 9)
+OPEN_KINDS = tuple(declared.kind for declared in OPEN.values())
+ORDINARY = 70  # what a container may hold whose bound is not named below
+Entrance = Callable[[Any, Random, float], Any]
+Finder = Callable[[Town], list[Any]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One kind of machine: where it is found in a town, what tells its states apart, and how it is entered.
+
+    ``hear`` is given messages of the kinds in ``hears`` and may raise PeerError; ``intents`` are the owner's and may
+    raise UsageError; ``tidings`` are what siblings and the endpoint bring, and raise nothing.
+    """
+
+    name: str
+    find: Finder
+    signature: Callable[[Any], object]
+    hear: Callable[[Any, Any, Any, float], Any] | None
+    hears: tuple[type[Any], ...] = tuple(MESSAGES)
+    intents: Mapping[str, Entrance] = field(default_factory=dict)
+    tidings: Mapping[str, Entrance] = field(default_factory=dict)
+    wake: Callable[[Any, float], Any] = lambda machine, now: machine.wake(now)
+    real: Callable[[Any], dict[str, list[Any]]] = lambda _: {}
+    bounds: Mapping[str, int] = field(default_factory=dict)
+    """By attribute, what a container may hold; see ``ORDINARY``."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One machine in one state: its frozen form, and the time of the story."""
+
+    subject: Subject
+    state: str
+    frozen: bytes
+    now: float
+
+    def machine(self) -> Any:
+        """A fresh copy."""
+        return pickle.loads(self.frozen)
+
+
+def containers(thing: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, int]]:
+    """(attribute, size) of every container inside a machine."""
+    if depth > 12:
+        return
+    if isinstance(thing, dict):
+        yield name, len(thing)
+        inside = [*list(thing.values())[:4], *list(thing)[:4]]
+    elif isinstance(thing, list | tuple | deque | set | frozenset | bytearray):
+        yield name, len(thing)
+        inside = [] if isinstance(thing, bytearray) else list(thing)[:4]
+    elif not type(thing).__module__.startswith("halloo") or isinstance(thing, type):
+        return
+    else:
+        slots = [slot for kind in type(thing).__mro__ for slot in getattr(kind, "__slots__", ())]
+        for attribute in dict.fromkeys([*slots, *getattr(thing, "__dict__", {})]):
+            if not attribute.startswith("__"):
+                yield from containers(getattr(thing, attribute, None), attribute, depth + 1)
+        return
+    for item in inside:
+        yield from containers(item, name, depth + 1)
+
+
+# --- what comes in --------------------------------------------------------------------------------------------------
+
+
+def route(rng: Random) -> Route:
+    """Any route."""
+    match rng.randrange(5):
+        case 0:
+            return Stream(rng.randrange(20), any_address(rng))
+        case 1:
+            return Channel(rng.choice(PEERS), rng.getrandbits(64))
+        case 2:
+            return Wire(LOGIN)
+    return Wire(any_address(rng))
+
+
+def peer(rng: Random) -> Peer:
+    """A peer, perhaps a known one."""
+    return rng.choice(PEERS)
+
+
+def party(rng: Random) -> Party:
+    """Somebody who proved a key, but no name."""
+    return Party(rng.randbytes(32), None)
+
+
+def _down(machine: Any, rng: Random, now: float) -> Any:
+    return machine.down(peer(rng), "cut", now)
+
+
+def _either(rng: Random, *options: Any) -> Any:
+    return rng.choice(options)
+
+
+def _of_nodes(attribute: str) -> Finder:
+    def find(town: Town) -> list[Any]:
+        found = [getattr(town.node(name), attribute) for name in town.world.residents if name != "login"]
+        return [machine for machine in found if machine is not None]
+
+    return find
+
+
+def _nodes(town: Town) -> list[Any]:
+    return [town.node(name) for name in town.world.residents if name != "login"]
+
+
+def _lines(town: Town) -> list[Any]:
+    return [line for node in _nodes(town) for line in node.calls._lines.values()]
+
+
+def _endpoints(town: Town) -> list[Any]:
+    return [resident.station.endpoint for resident in town.world.residents.values()]
+
+
+def _kinds(*things: Any) -> tuple[str, ...]:
+    return tuple(sorted({type(thing).__name__ for thing in things}))
+
+
+# --- entrances that need more than a line ---------------------------------------------------------------------------
+
+
+def _join_hears(join: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
+        known = next(iter(join._probes), None)
+        return join.probed(message, Wire(known) if known and message.request % 2 else sender, now)
+    return join.receive(message, sender, now) if isinstance(sender, int) else []
+
+
+def _supernode_hears(supernode: Any, message: Any, sender: Any, now: float) -> Any:
+    if not isinstance(sender, int):
+        return supernode.probed(message, sender, now) if isinstance(message, overlay.Probe) else []
+    return supernode.receive(message, sender, Wire(LOGIN) if sender % 2 else None, now)
+
+
+def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
+    """The endpoint's promise: a number is given to one link only."""
+    chosen = peer(rng)
+    return supernode.down(chosen, "another", now) + supernode.up(chosen, party(rng), now)
+
+
+def _server_hears(server: Any, message: Any, sender: Any, now: float) -> Any:
+    return [] if isinstance(sender, int) else server.receive(message, sender, now)
+
+
+def _true_letter(server: Any, rng: Random, now: float) -> Any:
+    """A letter that can be opened, with anything in it."""
+    application = Application(
+        purpose=_either(rng, *Purpose, 7),
+        name=rng.choice(NAMES),
+        proof=rng.choice((b"right", b"wrong", rng.randbytes(20))),
+        key=rng.randbytes(32),
+        new_proof=rng.choice((b"", b"right")),
+    )
+    letter, _ = write_letter(server.suite, server.letter_key, application, rng.getrandbits(16), rng)
+    return server.receive(letter, route(rng), now)
+
+
+def _apply(client: Any, rng: Random, now: float) -> Any:
+    return client.apply(Application(purpose=5017, name=rng.choice(NAMES), proof=b"p", key=rng.randbytes(32)), now)
+
+
+def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
+    if not isinstance(sender, int):
+        return []
+    if isinstance(message, path.RelayRequest):
+        return relayer.requested(message, sender, _either(Random(message.request), None, *PEERS), now)
+    return relayer.closed(message, sender, now)
+
+
+def _carried(relayer: Any, rng: Random, now: float) -> Any:
+    tokens = [*relayer._channels, rng.getrandbits(64)]
+    return relayer.carried(rng.choice(tokens), rng.randbytes(50), _either(rng, None, peer(rng)), now)
+
+
+def _board_hears(board: Any, message: Any, sender: Any, now: float) -> Any:
+    if not isinstance(sender, int):
+        return []
+    if isinstance(message, path.RelayGranted | path.RelayRefused):
+        return board.relay_said(message, sender, now)
+    if isinstance(message, calls.Invite):
+        named = Party(bytes(32), _Named(_either(Random(message.rate), "alice", "bob", "carol")))  # type: ignore[arg-type]
+        return _follow(board, board.invited(message, sender, named, Wire(LOGIN), now), now)
+    return _follow(board, board.heard(message, message.call, sender, now), now)
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+
+
+def _follow(board: Any, effects: Any, now: float) -> Any:
+    """What a node does with the events of its switchboard."""
+    for effect in effects:
+        if isinstance(effect, Answered | Ended):
+            board.react(effect, now)
+    return effects
+
+
+def _board(ask: Callable[[Any, Random, float], Any]) -> Entrance:
+    return lambda board, rng, now: _follow(board, ask(board, rng, now), now)
+
+
+def _a_call(board: Any, rng: Random) -> bytes:
+    return rng.choice([*board.known, rng.randbytes(8)])
+
+
+def _dial(board: Any, rng: Random, now: float) -> Any:
+    return board.dial(rng.choice(NAMES), rng.choice(list(Policy)), now)[1]
+
+
+def _found_for(board: Any, rng: Random, now: float) -> Any:
+    return board.found(SearchDone(rng.randrange(1, 9), rng.choice(NAMES), (), rng.random() < 0.5), now)
+
+
+def _endpoint_hears(endpoint: Any, message: Any, sender: Any, now: float) -> Any:
+    """In the open, over UDP or a stream: as whoever has the network's description can say it."""
+    body = encode_command(message)
+    if isinstance(sender, Stream):
+        endpoint.stream_opened(sender.number, sender.address, now)
+        return endpoint.stream_received(sender.number, b"open" + encode_stream_frame(StreamFrame(None, 4, body)), now)
+    address = sender.address if isinstance(sender, Wire) else LOGIN
+    datagram = endpoint.datagrams.payload(Wire(address), 4, body)[0].data
+    return endpoint.receive(datagram, address, now)
+
+
+def _bytes_at(endpoint: Any, rng: Random, now: float) -> Any:
+    return endpoint.receive(rng.randbytes(rng.randrange(80)), any_address(rng), now)
+
+
+def _reliable_hears(reliable: Any, message: Any, _: Any, now: float) -> Any:
+    first = _either(Random(f"{message!r}"), reliable._heard + 1, reliable._heard + 9, 0, 1 << 40)
+    plain = b"".join(varint(n) for n in (reliable._base - 1, first)) + encode_command(message)
+    return reliable.heard(plain, now)
+
+
+def _node_hears(node: Any, message: Any, sender: Any, now: float) -> Any:
+    """The endpoint's own promise: what may be said in the open comes from a route, all else over a link."""
+    if isinstance(message, OPEN_KINDS) == isinstance(sender, int):
+        return []
+    return node.receive(Heard(message, sender), now)
+
+
+def _node_notice(make: Callable[[Random], Any]) -> Entrance:
+    return lambda node, rng, now: node.receive(make(rng), now)
+
+
+def _node_up(node: Any, rng: Random, now: float) -> Any:
+    chosen = peer(rng)
+    node.receive(Down(chosen, "another"), now)
+    return node.receive(Up(chosen, party(rng), route(rng), rng.random() < 0.5), now)
+
+
+def _node_real(node: Any) -> dict[str, list[Any]]:
+    tokens = list(node.relayer._channels) if node.relayer else list(node._offers)
+    return {
+        "call": node.calls.known,
+        "token": [token.to_bytes(8, "big") for token in tokens],
+        "request": [node.publisher._request & 0xFFFF, *(n.request & 0xFFFF for n in node.searches._queries.values())],
+        "node": [node.id, *(_id(held[0].key) for held in node._parties.values())],
+        "name": ["alice", "bob"],
+    }
+
+
+def _id(key: bytes) -> bytes:
+    return DIGEST(key)[:8]
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+_LINKS = {"_links": 4_096, "_peers": 4_096, "_half_open": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
+_OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
+
+SUBJECTS: tuple[Subject, ...] = (
+    Subject(
+        "join",
+        _of_nodes("join"),
+        lambda join: (join.state.name, _kinds(*(a.route for a in join._attempts.values())), bool(join._probes)),
+        _join_hears,
+        intents={"begin": lambda join, _, now: join.begin(now), "leave": lambda join, *_: join.leave()},
+        tidings={"up": lambda join, rng, now: join.up(peer(rng), now), "down": _down},
+        real=lambda join: {"request": list(join._probes.values())},
+        bounds=_OVERLAY,
+    ),
+    Subject(
+        "supernode",
+        _of_nodes("supernode"),
+        lambda it: (bool(it.clients), bool(it._mesh), bool(it._asked), bool(it._dialling), bool(len(it.directory))),
+        _supernode_hears,
+        intents={"begin": lambda supernode, _, now: supernode.begin(now)},
+        tidings={"up": _supernode_up, "down": _down},
+        real=lambda it: {"node": [_id(held.key) for held in it._parties.values()], "request": list(it._asked)},
+        bounds=_OVERLAY,
+    ),
+    Subject(
+        "searches",
+        _of_nodes("searches"),
+        lambda searches: (bool(searches._queries), searches.supernode is not None),
+        lambda searches, message, sender, now: searches.receive(message, sender, now),
+        hears=(overlay.Found,),
+        intents={"find": lambda searches, rng, now: searches.find(rng.choice(NAMES), now)},
+        tidings={"attached": lambda searches, rng, _: searches.attached(_either(rng, None, peer(rng)))},
+        real=lambda searches: {"request": [query.request & 0xFFFF for query in searches._queries.values()]},
+        bounds={"_queries": 64},
+    ),
+    Subject(
+        "publisher",
+        _of_nodes("publisher"),
+        lambda it: (it._request >= 0, it.supernode is not None, it.wake_at < inf, bool(it.credential)),
+        lambda publisher, message, sender, now: publisher.receive(message, sender, now),
+        hears=(overlay.Stored,),
+        intents={"publish": lambda publisher, _, now: publisher.publish(now)},
+        tidings={"attached": lambda it, rng, now: it.attached(_either(rng, None, (peer(rng), LOGIN)), now)},
+        real=lambda publisher: {"request": [publisher._request & 0xFFFF]},
+    ),
+    Subject(
+        "login client",
+        _of_nodes("login"),
+        lambda client: (client._letter is not None, len(client._steps)),
+        lambda client, message, _, now: client.receive(message, now),
+        hears=(login.LetterAnswer,),
+        intents={"apply": _apply},
+        real=lambda client: {"request": [client._letter.request] if client._letter else []},
+    ),
+    Subject(
+        "login server",
+        lambda town: [town.world.residents["login"].station.mind.server],  # type: ignore[attr-defined]
+        lambda server: (bool(server._answers), bool(server._buckets)),
+        _server_hears,
+        hears=(Letter,),
+        tidings={"a true letter": _true_letter},
+        wake=lambda *_: [],
+        bounds={"_answers": 1_024, "_buckets": 20_000, "accounts": 1 << 30, "keys": 1 << 30},
+    ),
+    Subject(
+        "reach",
+        lambda town: [line.reach for line in _lines(town) if line.reach is not None],
+        lambda reach: (reach.done, _kinds(*reach._tries.values()), bool(reach._hops), reach.channel is not None),
+        lambda reach, message, sender, now: reach.receive(message, sender, now) if isinstance(sender, int) else [],
+        intents={"close": lambda reach, *_: reach.close()},
+        tidings={"up": lambda reach, rng, now: reach.up(peer(rng), party(rng), now), "down": _down},
+        real=lambda reach: {"request": [reach._request & 0xFFFF]},
+    ),
+    Subject(
+        "relayer",
+        _of_nodes("relayer"),
+        lambda relayer: relayer.channels > 0,
+        _relayer_hears,
+        hears=(path.RelayRequest, path.RelayClose),
+        tidings={"carried": _carried, "down": lambda relayer, rng, now: relayer.down(peer(rng), now)},
+        real=lambda relayer: {"token": [token.to_bytes(8, "big") for token in relayer._channels]},
+        bounds={"_channels": 400},
+    ),
+    Subject(
+        "call",
+        lambda town: [line.call for line in _lines(town)],
+        lambda call: (call.state.name, call.outgoing, call.peer is not None),
+        lambda call, message, _, now: call.receive(message, now),
+        intents={
+            "reached": lambda call, rng, now: call.reached(peer(rng), now),
+            "rings": lambda call, rng, now: call.rings(peer(rng), now),
+            "answer": lambda call, _, now: call.answer(now),
+            "meet": lambda call, rng, now: call.meet(peer(rng), rng.randbytes(8), now),
+            "refuse": lambda call, _, now: call.refuse(now),
+            "hang_up": lambda call, _, now: call.hang_up(now),
+        },
+        tidings={
+            "unreachable": lambda call, _, now: call.unreachable("no way", now),
+            "lost": lambda call, _, now: call.lost("cut", now),
+            "sound": lambda call, _, now: call.sound_heard(now),
+        },
+    ),
+    Subject(
+        "switchboard",
+        _of_nodes("calls"),
+        lambda board: tuple(
+            (line.call.state.name, line.call.outgoing, line.reach is not None, line.closes_at < inf)
+            for line in list(board._lines.values())[-1:]
+        ),
+        _board_hears,
+        hears=(
+            calls.Invite,
+            calls.Ringing,
+            calls.Answer,
+            calls.Decline,
+            calls.Bye,
+            path.RelayGranted,
+            path.RelayRefused,
+        ),
+        intents={
+            "dial": _dial,
+            "answer": _board(lambda board, rng, now: board.answer(_a_call(board, rng), now)),
+            "refuse": _board(lambda board, rng, now: board.refuse(_a_call(board, rng), now)),
+            "hang_up": _board(lambda board, rng, now: board.hang_up(_a_call(board, rng), now)),
+            "report": lambda board, rng, now: board.report(_a_call(board, rng), now),
+        },
+        tidings={
+            "found": _board(_found_for),
+            "up": _board(lambda board, rng, now: board.up(peer(rng), party(rng), now)),
+            "down": _board(lambda board, rng, now: board.down(peer(rng), "cut", now)),
+            "moved": lambda board, rng, _: board.moved(peer(rng), route(rng)),
+            "sound": lambda board, rng, now: board.sound_heard(peer(rng), rng.randbytes(30), now),
+            "speak": lambda board, rng, now: board.speak(_a_call(board, rng), bytes(1920), now),
+            "listen": lambda board, rng, now: board.listen(_a_call(board, rng), now),
+            "drain": lambda board, rng, now: board.drain(_a_call(board, rng), now),
+        },
+        wake=lambda board, now: _follow(board, board.wake(now), now),
+        real=lambda board: {"call": board.known},
+        bounds={"_queries": 64, "history": 1 << 30, "_frames": 1_000},
+    ),
+    Subject(
+        "reliable",
+        lambda town: [link.reliable for endpoint in _endpoints(town) for link in endpoint._links.values()],
+        lambda reliable: (reliable.unheard, bool(reliable._early), reliable._ack_due, reliable.round_trip > 0),
+        _reliable_hears,
+        tidings={
+            "say": lambda reliable, rng, _: reliable.say(b"\x02\x21\x41\x00" * rng.randrange(1, 9)),
+            "packets": lambda reliable, _, now: reliable.packets(now, 1_000),
+            "acknowledge": lambda reliable, *_: reliable.acknowledge(),
+        },
+        wake=lambda reliable, now: None if reliable.dead(now) else reliable.packets(now, 1_000),
+        bounds={"_unheard": 512, "_early": 64},
+    ),
+    Subject(
+        "endpoint",
+        _endpoints,
+        lambda endpoint: tuple(
+            sorted(
+                {
+                    (type(link.route).__name__, link.session is not None, link.inbound)
+                    for link in endpoint._links.values()
+                }
+            )
+        ),
+        _endpoint_hears,
+        intents={
+            "link": lambda endpoint, rng, now: endpoint.link(Peer(rng.randrange(1 << 20, 1 << 31)), route(rng), now),
+            "unlink": lambda endpoint, rng, now: endpoint.unlink(peer(rng), "x" * 200, now),
+            "reroute": lambda endpoint, rng, now: endpoint.reroute(peer(rng), route(rng), now),
+            "send": lambda endpoint, rng, now: endpoint.send(_either(rng, peer(rng), route(rng)), overlay.Leave(), now),
+            "sound": lambda endpoint, rng, now: endpoint.send_sound(peer(rng), rng.randbytes(40), now),
+            "forward": lambda endpoint, rng, _: endpoint.forward(peer(rng), rng.getrandbits(64), rng.randbytes(40)),
+            "flush": lambda endpoint, _, now: endpoint.flush(now),
+        },
+        tidings={
+            "bytes": _bytes_at,
+            "opened": lambda endpoint, rng, now: endpoint.stream_opened(rng.randrange(20), any_address(rng), now),
+            "received": lambda endpoint, rng, now: endpoint.stream_received(rng.randrange(20), rng.randbytes(30), now),
+            "closed": lambda endpoint, rng, now: endpoint.stream_closed(rng.randrange(20), now),
+        },
+        wake=lambda endpoint, now: [*endpoint.wake(now), *endpoint.flush(now)],
+        bounds=_LINKS
+        | {"_sent": 512, "_seen_by": 512, "_partial": 64, "_open": 1_024, "waiting": 65_536, "_unheard": 512}
+        | {"_dirty": 4_096, "_held": 32_772},
+    ),
+    Subject(
+        "node",
+        _nodes,
+        lambda node: (
+            node.supernode is not None,
+            node.join.state.name,
+            tuple(line.call.state.name for line in list(node.calls._lines.values())[-1:]),
+            bool(node._offers),
+        ),
+        _node_hears,
+        intents={
+            "begin": lambda node, _, now: node.begin(now),
+            "leave": lambda node, _, now: node.leave(now),
+            "dial": lambda node, rng, now: node.act(_dial(node.calls, rng, now), now),
+            "answer": lambda node, rng, now: node.act(node.calls.answer(_a_call(node.calls, rng), now), now),
+            "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
+            "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
+            "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
+            "apply": lambda node, rng, now: node.act(_apply(node.login, rng, now), now),
+        },
+        tidings={
+            "up": _node_up,
+            "down": _node_notice(lambda rng: Down(peer(rng), "cut")),
+            "moved": _node_notice(lambda rng: Moved(peer(rng), route(rng))),
+            "observed": _node_notice(lambda rng: Observed(rng.randbytes(4), rng.randrange(3), any_address(rng))),
+            "sound": _node_notice(lambda rng: SoundHeard(peer(rng), rng.randbytes(30))),
+            "carried": _node_notice(lambda rng: Carried(rng.getrandbits(64), b"x", _either(rng, None, peer(rng)))),
+        },
+        real=_node_real,
+        bounds=_OVERLAY | {"_offers": 32, "_channels": 400, "_queries": 64, "history": 1 << 30, "_frames": 1_000},
+    ),
+)
+
+
+# --- the story ------------------------------------------------------------------------------------------------------
+
+
+class _Story:
+    """A town in which everything happens once; what is new is copied out."""
+
+    def __init__(self, seed: int) -> None:
+        self.town = Town(seed, supernodes=3)
+        self.seen: dict[tuple[str, object], Stage] = {}
+        for name in ("alice", "bob", "carol"):
+            self.town.user(name, owner=self._answer)
+
+    def _answer(self, resident: Resident, event: object, now: float) -> None:
+        if isinstance(event, Rang) and not event.outgoing and resident.name == "bob":
+            self.town.world.at(0.5, lambda: self._take(event.call))
+
+    def _take(self, call: bytes) -> None:
+        if call in self.town.node("bob").calls.ringing:
+            self.town.act("bob", self.town.node("bob").calls.answer(call, self.town.world.now))
+
+    def look(self) -> None:
+        """Copy out what is in a state not seen before."""
+        for subject in SUBJECTS:
+            for machine in subject.find(self.town):
+                key = subject.name, subject.signature(machine)
+                if key not in self.seen:
+                    frozen = pickle.dumps(machine)
+                    self.seen[key] = Stage(subject, str(key[1]), frozen, self.town.world.now)
+
+    def live(self, seconds: float, step: float = 0.01) -> None:
+        """Time passes, watched closely."""
+        world = self.town.world
+        until = world.now + seconds
+        while world.now < until:
+            world.run(min(until, world.now + step))
+            for name in ("alice", "bob", "carol"):
+                node = self.town.node(name)
+                for call in node.calls.active:
+                    self.town.act(name, node.calls.speak(call, bytes(1920), world.now))
+                    node.calls.listen(call, world.now)
+            self.look()
+
+    def dial(self, caller: str, callee: str, policy: Policy) -> bytes:
+        call, effects = self.town.node(caller).calls.dial(callee, policy, self.town.world.now)
+        self.town.act(caller, effects)
+        return call
+
+    def play(self) -> None:
+        """Join, log in, call by each way, be busy, ring in vain, meet, lose the network and find it again."""
+        town, world = self.town, self.town.world
+        self.look()
+        self.live(2.0)
+        for proof in (b"right", b"wrong"):
+            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=bytes(32))
+            town.act("alice", town.node("alice").login.apply(application, world.now))
+            self.live(0.5)
+        for policy in Policy:
+            call = self.dial("alice", "bob", policy)
+            self.live(1.5)
+            self.dial("carol", "bob", Policy.ANY)  # busy
+            self.live(0.6)
+            if call in town.node("alice").calls.active:
+                town.act("alice", town.node("alice").calls.hang_up(call, world.now))
+            self.live(5.0, 0.05)
+        self.dial("bob", "carol", Policy.RELAYED)  # nobody takes it
+        self.live(3.0, 0.02)
+        self.live(60.0, 0.5)
+        self.dial("alice", "bob", Policy.DIRECT)  # both at once
+        self.dial("bob", "alice", Policy.DIRECT)
+        self.live(2.0)
+        self.dial("carol", "zoe", Policy.ANY)  # nobody of that name
+        self.live(1.0)
+        town.node("carol").join.timings = CLASSIC_JOIN  # gives up after five rounds
+        hosts = {town.world.residents[name].address.host for name in ("alice", "bob")}
+        world.net.udp_blocked.add(frozenset(hosts))
+        world.net.cut_off |= {world.residents[f"supernode{i}"].address.host for i in range(3)}
+        world.net.cut_off.add(LOGIN.host)
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=bytes(32))
+        town.act("alice", town.node("alice").login.apply(application, world.now))
+        self.live(12.0, 0.05)
+        self.live(200.0, 0.5)
+        world.net.cut_off.clear()
+        self.live(90.0, 0.5)
+        town.act("carol", town.node("carol").leave(world.now))
+        for name in ("alice", "bob"):
+            for call in town.node(name).calls.active:
+                town.act(name, town.node(name).calls.hang_up(call, world.now))
+        self.live(10.0, 0.1)
+        self.dial("alice", "bob", Policy.ANY)  # by TCP, or a relay
+        self.live(4.0)
+
+
+@cache
+def stages(seed: int = 1) -> tuple[Stage, ...]:
+    """Every machine in every state of the story."""
+    story = _Story(seed)
+    story.play()
+    return tuple(story.seen.values())

@@ -1,0 +1,220 @@
+"""Reading a compressed object list: see ``squeeze`` for its form.
+
+The number is unfolded into a plan of the list first; only when that is known to be within its bounds, and what stands
+beside to be there, is anything made of it.
+"""
+
+from __future__ import annotations
+
+from halloo.base.address import Address
+from halloo.base.errors import Malformed
+from halloo.wire.alphabet import (
+    DISTANT,
+    END_OF_TEXT,
+    FREQUENT_FROM,
+    GROWTH,
+    GROWTH_FREE,
+    KINDS,
+    LARGE,
+    LETTERS,
+    LIST_IN_BLOB,
+    OTHER,
+    SAME,
+    SAME_STEP,
+    SHIFT,
+    TOP,
+    Memory,
+    Model,
+    chunks,
+    cumulative,
+    start,
+)
+from halloo.wire.buffer import MAX_NUMBER, Reader
+from halloo.wire.interval import Decoder
+from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, Kind, ObjectList, encode_objects
+from halloo.wire.tables import FREQUENT
+
+__all__ = ["unsqueezed"]
+
+
+def unsqueezed(reader: Reader, subject: int, depth: int = 0) -> ObjectList:
+    """Read one compressed list.
+
+    Raises:
+        Malformed: cut short, out of bounds, nested deeper than four, or grown beyond what its bytes may carry.
+    """
+    if depth >= MAX_DEPTH:
+        raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
+    reader.byte()
+    unfolding = _Unfolding(reader)
+    plan = unfolding.plan(TOP + subject, depth)
+    reader.position = unfolding.end()
+    return _built(plan, reader, Memory())
+
+
+Planned = tuple[int, int, object]
+"""(kind or ``LIST_IN_BLOB``, id, what of the value the number says)."""
+
+
+class _Unfolding:
+    """From the choices of one number to a plan of the list; what stands beside is not touched yet."""
+
+    def __init__(self, reader: Reader) -> None:
+        start = reader.position
+        if not reader.left:
+            raise Malformed("a compressed list is cut short")
+        data = reader.data
+        self._decoder = Decoder(bytes([data[start] - SHIFT & 0xFF]) + data[start + 1 :])
+        self.start = start
+        self._free = GROWTH_FREE + GROWTH * reader.left
+        """Bytes that the raw form may still grow by."""
+        self._left = reader.left
+        """Bytes that may still stand beside."""
+        self._large = Memory()
+
+    def end(self) -> int:
+        """Where the number ends and what stands beside begins.  Raises Malformed."""
+        return self.start + self._decoder.end()
+
+    def plan(self, parent: int, depth: int) -> list[Planned]:
+        """One list."""
+        out: list[Planned] = []
+        order, last, context = list(KINDS), 0, start(parent)
+        while head := self._choice(Model.HEAD, context):
+            if len(out) >= MAX_OBJECTS:
+                raise Malformed(f"more than {MAX_OBJECTS} objects in one list")
+            self._grow(2)
+            if head < SAME_STEP:
+                step = head - SAME
+            else:
+                if head >= OTHER:
+                    order.insert(0, order.pop(head - OTHER + 1))
+                step = self._signed(context)
+            code, last = order[0], last + step
+            if not 0 <= last <= MAX_ID:
+                raise Malformed(f"object id {last} is out of range")
+            context = parent << 20 | code << 16 | last
+            if code in (Kind.OBJECTS, LIST_IN_BLOB):
+                if depth + 1 >= MAX_DEPTH:
+                    raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
+                out.append((code, last, self.plan(last + 1, depth + 1)))
+            else:
+                out.append((code, last, self._value(code, parent << 16 | last)))
+        return out
+
+    def _value(self, kind: int, context: int) -> object:
+        match kind:
+            case Kind.NUMBER:
+                return self._number(context)
+            case Kind.WIDE:
+                place = self._choice(Model.WIDE, context)
+                self._beside(0 if place else 8)
+                return place
+            case Kind.ADDRESS4 | Kind.ADDRESS6:
+                size, model = (4, Model.HOST4) if kind == Kind.ADDRESS4 else (16, Model.HOST6)
+                shared, same = divmod(self._choice(model, context), 2)
+                self._beside(size - shared + (0 if same else 2))
+                return shared, bool(same)
+            case Kind.TEXT:
+                return self._text()
+            case Kind.BLOB:
+                length = self._bits(Model.LENGTH, context)
+                self._beside(length)
+                return length
+            case _:
+                count = self._bits(Model.COUNT, context)
+                if count > MAX_NUMBERS:
+                    raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
+                self._grow(count)
+                return tuple(self._bits(Model.ITEM, context) for _ in range(count))
+
+    def _number(self, context: int) -> int:
+        chosen = self._choice(Model.NUMBER, context)
+        if chosen < DISTANT:
+            value = self._rest(chosen)
+        else:
+            if chosen >= FREQUENT_FROM:
+                distance = FREQUENT[chosen - FREQUENT_FROM]
+            else:
+                bits, negative = divmod(chosen - DISTANT, 2)
+                distance = self._rest(bits) * (-1 if negative else 1)
+            value = self._large.latest + distance
+            if not LARGE <= value <= MAX_NUMBER:
+                raise Malformed("a number is out of range")
+        self._large.large(value)
+        return value
+
+    def _signed(self, context: int) -> int:
+        bits, negative = divmod(self._choice(Model.STEP, context), 2)
+        return self._rest(bits) * (-1 if negative else 1)
+
+    def _bits(self, model: Model, context: int) -> int:
+        return self._rest(self._choice(model, context))
+
+    def _rest(self, bits: int) -> int:
+        value = 1 if bits else 0
+        for size, _ in chunks(bits - 1):
+            value = value << size | self._decoder.bits(size)
+        return value
+
+    def _text(self) -> str:
+        out = bytearray()
+        before = END_OF_TEXT
+        while (before := self._choice(Model.CLASS, before)) != END_OF_TEXT:
+            self._grow(1)
+            out.append(LETTERS[before][self._letter(before)])
+            if len(out) > MAX_TEXT:
+                raise Malformed(f"a string has no end within {MAX_TEXT} bytes")
+        try:
+            return out.decode()
+        except UnicodeDecodeError:
+            raise Malformed("a string is not UTF-8") from None
+
+    def _letter(self, kind: int) -> int:
+        place = self._choice(Model.LETTER, kind)
+        if place >= len(LETTERS[kind]):
+            raise Malformed("a compressed list holds a letter that is none")
+        return place
+
+    def _choice(self, model: Model, context: int) -> int:
+        return self._decoder.choice(cumulative(model, context))
+
+    def _grow(self, size: int) -> None:
+        self._free -= size
+        if self._free < 0:
+            raise Malformed("a compressed list would grow to more than its bytes may carry")
+
+    def _beside(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise Malformed("a compressed list is cut short")
+
+
+def _built(plan: list[Planned], reader: Reader, memory: Memory) -> ObjectList:
+    """The list of a plan, with what stands beside taken from ``reader``.  Raises Malformed."""
+    out: ObjectList = []
+    for code, key, detail in plan:
+        match code, detail:
+            case (Kind.OBJECTS, list()):
+                out.append((Kind.OBJECTS, key, _built(detail, reader, memory)))
+            case (_, list()):
+                out.append((Kind.BLOB, key, encode_objects(_built(detail, reader, memory))))
+            case (Kind.WIDE, int()):
+                if detail > len(memory.wides):
+                    raise Malformed("a compressed list refers to what it did not say")
+                wide = memory.wides[detail - 1] if detail else reader.take(8)
+                memory.wide(wide)
+                out.append((Kind.WIDE, key, wide))
+            case ((Kind.ADDRESS4 | Kind.ADDRESS6), (int(shared), same)):
+                kind = Kind(code)
+                size = 4 if kind is Kind.ADDRESS4 else 16
+                before = memory.latest_address(size)
+                host = before.host[:shared] + reader.take(size - shared)
+                address = Address(host, before.port if same else reader.number(2))
+                memory.address(address)
+                out.append((kind, key, address))
+            case (Kind.BLOB, int()):
+                out.append((Kind.BLOB, key, reader.take(detail)))
+            case _:
+                out.append((Kind(code), key, detail))  # type: ignore[arg-type]
+    return out

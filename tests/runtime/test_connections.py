@@ -1,0 +1,78 @@
+"""TCP connections that others make: so many at once, and none that is silent for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from halloo.base.address import Address
+from halloo.node.station import Station
+from halloo.runtime import loop
+from halloo.runtime.loop import Driver
+from halloo.sim.town import Town
+
+HERE = Address.parse("127.0.0.1:0")
+
+
+def station() -> Station:
+    return Town(1, supernodes=1).world.residents["supernode0"].station
+
+
+async def connections(address: Address, count: int) -> list[asyncio.StreamWriter]:
+    return [(await asyncio.open_connection(address.ip, address.port))[1] for _ in range(count)]
+
+
+async def until(holds: Callable[[], bool]) -> bool:
+    for _ in range(200):
+        if holds():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def test_others_cannot_take_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MAX_INBOUND", 5)
+
+    async def play() -> None:
+        driver = Driver(station(), lambda _: None)
+        address = await driver.listen(HERE)
+        try:
+            held = await connections(address, 8)
+            assert await until(lambda: len(driver._streams) == 5)
+            await asyncio.sleep(0.05)
+            assert len(driver._streams) == len(driver.station.endpoint.streams) == 5
+            for writer in held:
+                writer.close()
+            assert await until(lambda: not driver._streams)
+            again = await connections(address, 1)
+            assert await until(lambda: len(driver._streams) == 1)
+            again[0].close()
+        finally:
+            await driver.close()
+
+    asyncio.run(play())
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SILENT_FOR", 0.3)
+
+    async def play() -> None:
+        driver = Driver(station(), lambda _: None)
+        address = await driver.listen(HERE)
+        try:
+            silent, talking = await connections(address, 2)
+            assert await until(lambda: len(driver._streams) == 2)
+            await asyncio.sleep(0.2)
+            talking.write(b"o")  # no frame yet, but not nothing
+            await asyncio.sleep(0.2)
+            assert len(driver._streams) == 1
+            assert await until(lambda: not driver._streams)
+            assert len(driver.station.endpoint.streams) == 0
+            silent.close()
+            talking.close()
+        finally:
+            await driver.close()
+
+    asyncio.run(play())
