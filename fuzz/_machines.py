@@ -16,16 +16,16 @@ from random import Random
 from typing import Any
 
 from fuzz._anything import MESSAGES, any_address
+from fuzz._login import apply, login_subjects
 from halloo.base.address import Channel, Peer, Route, Stream, Wire
 from halloo.call.call import Answered, Ended, Rang
 from halloo.crypto.plain import DIGEST
 from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
-from halloo.login.letter import write_letter
 from halloo.messages import call as calls
-from halloo.messages import login, overlay, path
+from halloo.messages import overlay, path
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
-from halloo.messages.login import Application, Letter, Purpose
+from halloo.messages.login import Application, Purpose
 from halloo.node.profile import CLASSIC_JOIN
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -181,27 +181,6 @@ def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
     return supernode.down(chosen, "another", now) + supernode.up(chosen, party(rng), now)
 
 
-def _server_hears(server: Any, message: Any, sender: Any, now: float) -> Any:
-    return [] if isinstance(sender, int) else server.receive(message, sender, now)
-
-
-def _true_letter(server: Any, rng: Random, now: float) -> Any:
-    """A letter that can be opened, with anything in it."""
-    application = Application(
-        purpose=_either(rng, *Purpose, 7),
-        name=rng.choice(NAMES),
-        proof=rng.choice((b"right", b"wrong", rng.randbytes(20))),
-        key=rng.randbytes(32),
-        new_proof=rng.choice((b"", b"right")),
-    )
-    letter, _ = write_letter(server.suite, server.letter_key, application, rng.getrandbits(16), rng)
-    return server.receive(letter, route(rng), now)
-
-
-def _apply(client: Any, rng: Random, now: float) -> Any:
-    return client.apply(Application(purpose=5017, name=rng.choice(NAMES), proof=b"p", key=rng.randbytes(32)), now)
-
-
 def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
     if not isinstance(sender, int):
         return []
@@ -355,25 +334,7 @@ SUBJECTS: tuple[Subject, ...] = (
         tidings={"attached": lambda it, rng, now: it.attached(_either(rng, None, (peer(rng), LOGIN)), now)},
         real=lambda publisher: {"request": [publisher._request & 0xFFFF]},
     ),
-    Subject(
-        "login client",
-        _of_nodes("login"),
-        lambda client: (client._letter is not None, len(client._steps)),
-        lambda client, message, _, now: client.receive(message, now),
-        hears=(login.LetterAnswer,),
-        intents={"apply": _apply},
-        real=lambda client: {"request": [client._letter.request] if client._letter else []},
-    ),
-    Subject(
-        "login server",
-        lambda town: [town.world.residents["login"].station.mind.server],  # type: ignore[attr-defined]
-        lambda server: (bool(server._answers), bool(server._buckets)),
-        _server_hears,
-        hears=(Letter,),
-        tidings={"a true letter": _true_letter},
-        wake=lambda *_: [],
-        bounds={"_answers": 1_024, "_buckets": 20_000, "accounts": 1 << 30, "keys": 1 << 30},
-    ),
+    *login_subjects(Subject, peer, route),
     Subject(
         "reach",
         lambda town: [line.reach for line in _lines(town) if line.reach is not None],
@@ -513,7 +474,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
             "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
-            "apply": lambda node, rng, now: node.act(_apply(node.login, rng, now), now),
+            "apply": lambda node, rng, now: node.act(apply(node.papers.ask, rng, now), now),
         },
         tidings={
             "up": _node_up,
@@ -538,6 +499,7 @@ class _Story:
     def __init__(self, seed: int) -> None:
         self.town = Town(seed, supernodes=3)
         self.seen: dict[tuple[str, object], Stage] = {}
+        self.key = self.town.suite.identity.public(bytes(32))
         for name in ("alice", "bob", "carol"):
             self.town.user(name, owner=self._answer)
 
@@ -576,15 +538,29 @@ class _Story:
         self.town.act(caller, effects)
         return call
 
+    def carried(self) -> None:
+        """Alice's way to the login server is blocked: her supernode carries what she asks."""
+        town, world = self.town, self.town.world
+        papers = town.node("alice").papers
+        assert papers.auditor is not None
+        world.net.blocked.add(frozenset((world.residents["alice"].address.host, LOGIN.host)))
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
+        town.act("alice", papers.ask.apply(application, bytes(32), world.now))
+        self.live(1.6, 0.1)
+        town.act("alice", papers.auditor.audit(world.now))
+        self.live(3.0)
+        world.net.blocked.clear()
+
     def play(self) -> None:
         """Join, log in, call by each way, be busy, ring in vain, meet, lose the network and find it again."""
         town, world = self.town, self.town.world
         self.look()
         self.live(2.0)
         for proof in (b"right", b"wrong"):
-            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=bytes(32))
-            town.act("alice", town.node("alice").login.apply(application, world.now))
+            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=self.key)
+            town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
             self.live(0.5)
+        self.carried()
         for policy in Policy:
             call = self.dial("alice", "bob", policy)
             self.live(1.5)
@@ -606,8 +582,8 @@ class _Story:
         world.net.udp_blocked.add(frozenset(hosts))
         world.net.cut_off |= {world.residents[f"supernode{i}"].address.host for i in range(3)}
         world.net.cut_off.add(LOGIN.host)
-        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=bytes(32))
-        town.act("alice", town.node("alice").login.apply(application, world.now))
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
+        town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
         self.live(12.0, 0.05)
         self.live(200.0, 0.5)
         world.net.cut_off.clear()

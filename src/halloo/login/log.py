@@ -13,7 +13,7 @@ from halloo.base.errors import Malformed, Refused
 from halloo.base.machine import Message
 from halloo.crypto.suite import Digest
 from halloo.messages.credential import Notary, Sign
-from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
+from halloo.messages.log import MAX_COUNT, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
 from halloo.wire.command import Catalogue, decode_commands, decode_shape, encode_shape
 
 __all__ = ["NAME_SIZE", "Ledger", "WriteEntry", "one_command", "read_answer", "read_head"]
@@ -95,6 +95,8 @@ def read_head(signed: SignedHead, notary: Notary) -> Head:
     head = decode_shape(Head, signed.head)
     if head.network != notary.network:
         raise Refused("the log's head is one of another network")
+    if head.count >= MAX_COUNT:
+        raise Refused("the log's head speaks of more entries than a log can have")
     if not _signed_by(notary, signed.signature, _HEAD + signed.head):
         raise Refused("the log's head is not signed by this network")
     return head

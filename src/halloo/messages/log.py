@@ -26,6 +26,7 @@ from halloo.base.machine import Message
 from halloo.wire.command import Form, Shape, blob, command, flag, nested, number, request_id, shape
 
 __all__ = [
+    "MAX_COUNT",
     "MAX_PAGE",
     "CarryQuestion",
     "EntryKind",

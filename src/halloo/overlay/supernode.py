@@ -109,6 +109,10 @@ class _Asked:
     until: float
 
 
+def _nothing_read(_: str) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class Supernode:
     """The duties of one supernode."""
@@ -127,7 +131,7 @@ class Supernode:
     timers: Timers = field(default_factory=Timers)
     head: SignedHead | None = None
     """The newest head of the login servers' log, for nodes to compare."""
-    newest_entry: Callable[[str], int] = lambda _: 0
+    newest_entry: Callable[[str], int] = _nothing_read
     """From a name to the number of its newest entry in that log, as far as we have read."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _mesh: dict[bytes, Peer] = field(default_factory=dict)
