@@ -120,7 +120,7 @@ def test_what_a_login_server_says_no_to(tmp_path: Path) -> None:
             with pytest.raises(NotLoggedIn, match="nobody is logged in"):
                 await me.audit()
             await me.apply(Purpose.REVOKE, "alice", private=alice.private)
-            with pytest.raises(NotLoggedIn, match="revoked already"):
+            with pytest.raises(NotLoggedIn, match="was revoked"):
                 await me.apply(Purpose.REVOKE, "alice", private=alice.private)
             with pytest.raises(HallooError, match="control characters"):
                 await me.apply(Purpose.LOGIN, "alice", "a\tb")
