@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from halloo.base.address import Address
-from halloo.messages import login
+from halloo.messages import log, login
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Record, SignedClaims
 from halloo.messages.link import Proof
@@ -16,7 +16,8 @@ from halloo.wire.objects import Kind
 __all__ = ["MESSAGES", "SHAPES", "any_address", "anything"]
 
 MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision]
+LOG_SHAPES = (log.LogEntry, log.Head, log.SignedHead)
+SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision, *LOG_SHAPES]
 
 
 def anything(rng: Random, kind: type[Any], real: dict[str, list[Any]] | None = None) -> Any:

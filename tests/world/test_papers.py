@@ -242,6 +242,39 @@ def test_a_key_that_this_device_did_not_ask_for_is_noticed_within_a_day() -> Non
     assert [entry.key for entry in report.strange] == [server(town).ledger.key(b"a key that the operator made")]
 
 
+def test_an_entry_of_my_name_that_the_login_server_leaves_out_for_me_alone_is_noticed() -> None:
+    town = Town(20, supernodes=1)
+    world = town.world
+    settled(town, "alice")
+    world.run(200)
+    theirs = town.credential("alice", b"a key that the operator made", wall=world.now + WALL)
+    whose, page = server(town).ledger.name("alice"), town.accounts.page
+    number = credential_of(theirs).entry
+
+    def page_without(first: int, most: int, **more: Any) -> Any:
+        told = page(first, most, **more)
+        return tuple(entry for entry in told if entry.number < number) if more.get("name") == whose else told
+
+    class Leaving(type(town.accounts)):  # type: ignore[misc]
+        page = staticmethod(page_without)
+
+    server(town).accounts = Leaving(town.accounts.accounts, town.accounts.log)
+    world.run(200 + 1.3 * EVERY + 1200)  # the supernode reads it, alice publishes, and is told
+    faults = world.events(Audited, "alice")[-1].report.faults
+    assert len(faults) == 1
+    assert f"has read entry {number}" in faults[0]
+
+
+def test_a_strange_key_is_noticed_long_before_a_day_is_over_where_the_supernode_has_read_of_it() -> None:
+    town = Town(21, supernodes=1)
+    world = town.world
+    settled(town, "alice")
+    world.run(200)
+    town.credential("alice", b"a key that the operator made", wall=world.now + WALL)
+    world.run(200 + 1.3 * EVERY + 1200)
+    assert world.events(Audited, "alice")[-1].report.strange
+
+
 def test_a_log_that_was_written_anew_is_noticed_by_everybody() -> None:
     town = Town(12, supernodes=1)
     settled(town, "alice", "bob")
@@ -308,6 +341,10 @@ def test_whose_way_to_the_login_servers_is_blocked_signs_up_and_renews_over_a_su
     blocked(town, "alice")
     world.run(0.62 * LIFE)
     assert world.events(Renewed, "alice")
+    audits = world.events(Audited, "alice")
+    assert len(audits) == 2  # after each credential
+    assert all(audited.report.clean for audited in audits)
+    assert not world.events(AuditFailed, "alice")
 
 
 def test_who_is_not_blocked_troubles_no_supernode() -> None:

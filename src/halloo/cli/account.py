@@ -14,6 +14,7 @@ from halloo.login.log import Ledger
 from halloo.messages.login import Purpose
 from halloo.messages.name import folded
 from halloo.node.descriptor import grouped
+from halloo.runtime.errands import holds_its_key
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.phone import Phone
 
@@ -105,10 +106,10 @@ def _own_key(context: Context, name: str) -> bytes:
     """The key that this home has for a name already: who knows it should not see another without need."""
     try:
         held = context.home.account()
-        suite = context.home.descriptor().ways.suite
-        return held.private if held.name == folded(name) and suite.identity.public(held.private) else b""
+        mine = held.name == folded(name) and holds_its_key(context.home.descriptor(), held)
     except (NotLoggedIn, UsageError):
         return b""
+    return held.private if mine else b""
 
 
 def _remember(context: Context, account: Account) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,12 @@ from halloo.api.socket import ControlClient
 from halloo.base.address import Address
 from halloo.base.errors import Unusable, UsageError
 from halloo.cli.speak import Context
+from halloo.messages.login import Purpose
+from halloo.node.descriptor import Descriptor
+from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
+from halloo.runtime.errands import holds_its_key
+from halloo.runtime.home import Account
 from halloo.runtime.phone import Phone
 from halloo.runtime.tcp import Proxy, proxy_of
 
@@ -29,7 +35,7 @@ async def open_phone(
     cache, warning = home.host_cache()
     if warning:
         context.progress(f"Warning: {warning}")
-    logged_in = home.account() if account else None
+    logged_in = await _in_date(context, descriptor, cache) if account else None
     async with Phone(descriptor, logged_in, cache) as phone:
         if logged_in is not None:
             phone.on_account = home.keep_account
@@ -64,6 +70,18 @@ def _proxy(context: Context) -> Proxy | None:
     except UsageError as fault:
         context.progress(f"Warning: {fault}; going on without")
         return None
+async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -> Account:
+    """Who is logged in here.  A login that has expired (this machine was off for weeks) is renewed first."""
+    account = context.home.account()
+    claims = account.claims
+    if claims.expires > time.time() or claims.network != descriptor.id or not holds_its_key(descriptor, account):
+        return account  # or not to be mended by a renewal: whoever opens a phone with it says why
+    context.progress("The login has expired; renewing it …")
+    async with Phone(descriptor, None, cache) as phone:
+        await phone.open(ANYWHERE)
+        renewed = await phone.apply(Purpose.RENEW, account.name, private=account.private)
+    context.home.keep_account(renewed)
+    return renewed
 
 
 @asynccontextmanager

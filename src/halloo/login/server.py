@@ -34,7 +34,7 @@ from halloo.messages.credential import CLOCK_TOLERANCE, Claims, issue
 from halloo.messages.log import EntryKind, LogAsked, LogEntry, LogTold, SignedHead
 from halloo.messages.login import Application, Decision, Letter, LetterAnswer, Purpose, Verdict
 from halloo.messages.name import folded
-from halloo.wire.command import encode_command
+from halloo.wire.command import encode_command, encode_shape
 
 __all__ = ["RENEW_GRACE", "VALID_FOR", "LoginServer", "Served"]
 
@@ -45,6 +45,7 @@ SEEN_FOR = 2 * CLOCK_TOLERANCE + 60  # seconds that a letter is remembered: afte
 MAX_SEEN = 200_000  # letters; 30 MB, ten minutes at 300 a second
 MAX_KNOWN = 100_000  # pairs of name and host remembered
 _SIGNATURE_FRAME = 4  # bytes of the object around a signature
+_ENTRY_FRAME = 4  # bytes around an entry within its list
 HEAD_AGAIN = 60  # seconds for which one signature over the same head serves
 
 
@@ -278,11 +279,13 @@ def _too_many(wait: float, wall: int) -> Decision:
 
 def _cut(told: LogTold, size: int) -> LogTold:
     """As much of an answer as is no longer than ``size`` bytes; without a head where not even that fits."""
-    entries = told.entries
-    while True:
-        cut = replace(told, entries=entries, more=told.more or len(entries) < len(told.entries))
-        if len(encode_command(cut)) <= size:
-            return cut
-        if not entries:
-            return LogTold(request=told.request)
-        entries = entries[:-1]
+    left = size - len(encode_command(replace(told, entries=(), more=True)))
+    if left < 0:
+        return LogTold(request=told.request)
+    kept = 0
+    for entry in told.entries:
+        left -= len(encode_shape(entry)) + _ENTRY_FRAME
+        if left < 0:
+            break
+        kept += 1
+    return replace(told, entries=told.entries[:kept], more=told.more or kept < len(told.entries))

@@ -34,6 +34,7 @@ __all__ = ["HeadSeen", "KeysRevoked", "Watch"]
 EVERY = 600.0  # seconds between looks, 20 % more or less: how long a revoked key may still be served
 RETRY = 60.0  # seconds after a look that nobody answered; 50 % more or less
 MAX_HASHES = 8_192  # of the newest entries, kept for comparing; 1 MB, a day of a network of ten thousand
+MAX_NAMES = 200_000  # names whose newest entry is remembered, some 30 MB; the longest quiet go first
 MAX_CLAIMED = 1_024  # entries that credentials name and that are still to be read
 BEHIND = 24  # entries still to be read from which on a stream is cheaper than many datagrams
 
@@ -89,6 +90,8 @@ class Watch:
     """The hash in ``head``."""
     _hashes: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     """By number, the hashes of the entries read last."""
+    _names: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    """By digest of a name, the number of its newest entry that was read."""
     _claimed: OrderedDict[int, tuple[bytes, str, bytes]] = field(default_factory=OrderedDict)
     """By number, what was shown of entries still to come: (hash, in words where it stood, evidence)."""
 
@@ -168,6 +171,10 @@ class Watch:
         where = f"the credential of {claims.name}"
         return self._claim(claims.entry, claims.entry_hash, where, credential)
 
+    def newest_entry(self, name: str) -> int:
+        """The number of the newest entry of a folded name that we have read, 0 for none."""
+        return self._names.get(self.ledger.name(name), 0)
+
     # --- inside
 
     def _claim(self, count: int, digest: bytes, where: str, evidence: bytes) -> Effects:
@@ -192,6 +199,10 @@ class Watch:
             self._hashes[entry.number] = self.chain.newest
             if len(self._hashes) > MAX_HASHES:
                 self._hashes.popitem(last=False)
+            self._names.pop(entry.name, None)
+            self._names[entry.name] = entry.number
+            if len(self._names) > MAX_NAMES:
+                self._names.popitem(last=False)
             claimed = self._claimed.pop(entry.number, None)
             if claimed is not None and claimed[0] != self.chain.newest:
                 out.append(_another(entry.number, *claimed[1:]))

@@ -37,6 +37,8 @@ SEALED = Catalogue(
         link.Renew,
         link.RenewAnswer,
         link.RenewFinish,
+        log.CarryQuestion,
+        log.QuestionBack,
         login.CarryLetter,
         login.LetterBack,
         overlay.Attach,

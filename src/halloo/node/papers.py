@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
-from halloo.base.address import Peer, Route
-from halloo.base.machine import Effects, Machine, Numbers
+from halloo.base.address import Peer
+from halloo.base.machine import Effects, Machine, Message, Numbers
 from halloo.link.persona import Persona
 from halloo.login.auditor import Auditor, Memory
 from halloo.login.carrier import Carrier
@@ -23,7 +24,7 @@ from halloo.login.renewal import Renewal
 from halloo.login.revocations import Revocations
 from halloo.login.watch import Watch
 from halloo.messages.credential import Claims, Entry, credential_of
-from halloo.messages.log import LogTold, SignedHead
+from halloo.messages.log import CarryQuestion, LogTold, QuestionBack, SignedHead
 from halloo.messages.login import CarryLetter, LetterAnswer, LetterBack
 from halloo.node.descriptor import Descriptor
 
@@ -98,30 +99,37 @@ class Papers:
         out = self.ask.attached(supernode, now)
         if self.renewal is not None:
             out += self.renewal.client.attached(supernode, now)
-        if supernode is None and self.auditor is not None:
-            self.auditor.soon(now)
+        if self.auditor is not None:
+            out += self.auditor.attached(supernode, now)
+            if supernode is None:
+                self.auditor.soon(now)
         return out
 
-    def answered(self, message: LetterAnswer, sender: Route, now: float) -> Effects:
-        """A letter came back: to the user, the renewal, or one that we carried for somebody."""
-        out = self.ask.receive(message, now)
-        if self.renewal is not None:
-            out += self.renewal.receive(message, now)
-        return out + (self.carrier.receive(message, sender, now) if self.carrier else [])
+    def receive(self, message: Message, sender: Any, now: float) -> Effects:
+        """What login servers say, to us or by way of us or of our supernode.  Raises PeerError."""
+        match message:
+            case LetterAnswer():
+                out = self.ask.receive(message, now)
+                out += self.renewal.receive(message, now) if self.renewal else []
+                return out + (self.carrier.receive(message, sender, now) if self.carrier else [])
+            case LetterBack():
+                out = self.ask.brought_back(message, sender, now)
+                return out + (self.renewal.brought_back(message, sender, now) if self.renewal else [])
+            case LogTold():
+                out = self.auditor.receive(message, now) if self.auditor else []
+                out += self.watch.receive(message, now) if self.watch else []
+                return out + (self.carrier.told(message, sender) if self.carrier else [])
+            case QuestionBack() if self.auditor is not None:
+                return self.auditor.brought_back(message, now)
+        return []
 
-    def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
-        """A letter came back by way of our supernode."""
-        out = self.ask.brought_back(message, sender, now)
-        return out + (self.renewal.brought_back(message, sender, now) if self.renewal else [])
-
-    def told(self, message: LogTold, now: float) -> Effects:
-        """A login server tells of its log."""
-        out: Effects = self.auditor.receive(message, now) if self.auditor else []
-        return out + (self.watch.receive(message, now) if self.watch else [])
-
-    def carry(self, message: CarryLetter, sender: Peer, key: bytes, now: float) -> Effects:
-        """A node of ours wants a letter carried."""
-        return self.carrier.carry(message, sender, key, now) if self.carrier else []
+    def carry(self, message: CarryLetter | CarryQuestion, sender: Peer, key: bytes, now: float) -> Effects:
+        """A node of ours wants a letter, or a question about the log, carried."""
+        if self.carrier is None:
+            return []
+        if isinstance(message, CarryQuestion):
+            return self.carrier.ask(message, sender, key, now)
+        return self.carrier.carry(message, sender, key, now)
 
     def heads(self, shown: tuple[SignedHead, ...], now: float) -> Effects:
         """A supernode shows the newest head that it has seen."""
@@ -130,6 +138,10 @@ class Papers:
             out += self.auditor.head_shown(signed, now) if self.auditor else []
             out += self.watch.head_shown(signed, now) if self.watch else []
         return out
+
+    def entry_shown(self, number: int, now: float) -> Effects:
+        """Our supernode tells how far it has read our name in the log."""
+        return self.auditor.entry_shown(number, now) if self.auditor else []
 
     def credential_seen(self, entry: Entry, now: float) -> Effects:
         """A node of ours shows its credential."""

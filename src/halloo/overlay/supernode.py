@@ -110,6 +110,10 @@ class _Asked:
     until: float
 
 
+def _nothing_read(_: str) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class Supernode:
     """The duties of one supernode."""
@@ -128,6 +132,8 @@ class Supernode:
     timers: Timers = field(default_factory=Timers)
     head: SignedHead | None = None
     """The newest head of the login servers' log, for nodes to compare."""
+    newest_entry: Callable[[str], int] = _nothing_read
+    """From a name to the number of its newest entry in that log, as far as we have read."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _mesh: dict[bytes, Peer] = field(default_factory=dict)
     """Node id of another supernode -> the link to it that stood up last."""
@@ -296,7 +302,12 @@ class Supernode:
         self.directory.store(entry, now + self.wall)
         others = self._others_of(entry.name)
         out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
-        stored = Stored(copies=1 + len(others), heads=self._heads, request=message.request)
+        stored = Stored(
+            copies=1 + len(others),
+            heads=self._heads,
+            entry=self.newest_entry(entry.name),
+            request=message.request,
+        )
         return [*out, RecordKept(entry), Send(sender, stored)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:

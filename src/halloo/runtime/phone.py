@@ -41,7 +41,7 @@ from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.runtime.acquaintances import Acquaintances, KeyChange
-from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, report_of
+from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, holds_its_key, report_of
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
@@ -160,11 +160,10 @@ class Phone:
     def _check_account(self, account: Account) -> None:
         again = f"log in again: halloo login {account.name}"
         try:
-            claims = self.descriptor.notary.credential(account.credential, time.time())
-            mine = self.descriptor.ways.suite.identity.public(account.private)
-        except (PeerError, UsageError) as fault:
+            self.descriptor.notary.credential(account.credential, time.time())
+        except PeerError as fault:
             raise NotLoggedIn(f"{fault}; {again}") from None
-        if claims.key != mine:
+        if not holds_its_key(self.descriptor, account):
             raise NotLoggedIn(f"the private key kept here is not the one of the credential: it is damaged; {again}")
 
     async def close(self) -> None:
