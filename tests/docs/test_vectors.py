@@ -196,5 +196,5 @@ def test_a_damaged_file_is_named(copy: Path, content: str | bytes | None, said: 
 
 def test_a_file_that_lacks_a_part_is_named(copy: Path) -> None:
     (copy / "messages.json").write_text(json.dumps({"messages": []}), "utf-8")
-    with pytest.raises(Unusable, match="lack 'cloak_key'"):
+    with pytest.raises(Unusable, match="lack 'network'"):
         vectors.stale(copy)
