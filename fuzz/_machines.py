@@ -293,7 +293,7 @@ def _id(key: bytes) -> bytes:
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
-_LINKS = {"_links": 4_096, "_peers": 4_096, "_half_open": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
+_LINKS = {"_links": 4_096, "_peers": 4_096, "_by_host": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
 _OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
 
 SUBJECTS: tuple[Subject, ...] = (

@@ -11,7 +11,6 @@ A payload that does not begin with a zero holds commands in the open.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from math import inf
 
@@ -23,17 +22,17 @@ from halloo.link.handshake import Initiator, Responder
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
 from halloo.link.persona import Persona
+from halloo.link.strangers import Strangers
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Party
-from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
+from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, HelloRetry, Renew, RenewAnswer, RenewFinish
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 
 __all__ = ["Endpoint"]
 
-MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
 MAX_LINKS = 4_096  # at once: a supernode with 800 clients, all other supernodes, and room for both to come again
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
@@ -57,7 +56,7 @@ class Endpoint:
         """Datagrams and messages dropped because they broke the rules."""
         self._links: dict[int, OneLink] = {}
         self._peers: dict[Peer, OneLink] = {}
-        self._half_open: OrderedDict[tuple[Route, int], OneLink] = OrderedDict()
+        self._strangers = Strangers(persona.suite.digest, persona.rng)
         self._by_route: dict[Route, Peer] = {}
         self._channels: dict[int, Channel] = {}
         self._alarms: Alarms[int] = Alarms()
@@ -345,6 +344,8 @@ class Endpoint:
         match message:
             case Hello():
                 self._hello(message, route, now, out)
+            case HelloRetry():
+                self._hello_retry(message, out)
             case HelloAnswer():
                 self._hello_answer(message, route, now, out)
             case Finish():
@@ -353,21 +354,32 @@ class Endpoint:
                 out.append(Heard(message, route))
 
     def _hello(self, hello: Hello, route: Route, now: float, out: list[Output]) -> None:
-        known = self._half_open.get((route, hello.link))
+        known = self._strangers.find(route, hello)
         if known is None:
-            if len(self._half_open) >= MAX_HALF_OPEN:
-                self._forget(next(iter(self._half_open.values())), out)
             if len(self._links) >= MAX_LINKS:
                 raise Refused("too many links")
+            retry = self._strangers.examine(route, hello)
+            if retry is not None:
+                out += self._payload(route, self._next_frame(), self._said(retry))
+                return
             number = self._free_number()
             responder = Responder(self.persona, number, hello)
             known = self._new(Peer(self._numbers()), route, now, inbound=True, number=number)
             known.responder = responder
             known.greeting = (responder.answer,)
             known.theirs = hello.link.to_bytes(4, "big")
-            self._half_open[route, hello.link] = known
+            oldest = self._strangers.add(known)
+            if oldest is not None:
+                self._forget(oldest, out)
             self._arm(known)
         self._greet(known, out)
+
+    def _hello_retry(self, retry: HelloRetry, out: list[Output]) -> None:
+        link = self._links.get(retry.to)
+        if link is None or link.initiator is None or link.session is not None or not link.initiator.retry(retry):
+            raise Refused("a cookie for no Hello of ours")
+        link.greeting = (link.initiator.hello,)
+        self._greet(link, out)
 
     def _hello_answer(self, answer: HelloAnswer, route: Route, now: float, out: list[Output]) -> None:
         link = self._links.get(answer.to)
@@ -388,7 +400,7 @@ class Endpoint:
             raise Refused("the end of no handshake of ours")
         if link.session is None:
             link.session, party = link.responder.finish(finish, now + self.wall)
-            self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+            self._strangers.remove(link)
             link.greeting = ()
             self._standing(link, party, now, out)
         link.reliable.acknowledge()  # the other side repeats its Finish until it hears something sealed
@@ -482,7 +494,7 @@ class Endpoint:
     def _forget(self, link: OneLink, out: list[Output]) -> None:
         self._links.pop(link.number, None)
         self._peers.pop(link.peer, None)
-        self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+        self._strangers.remove(link)
         if self._by_route.get(link.route) == link.peer:
             del self._by_route[link.route]
         del self._alarms[link.number]

@@ -15,6 +15,7 @@ OPEN = Catalogue(
     [
         link.Hello,
         link.HelloAnswer,
+        link.HelloRetry,
         link.Finish,
         log.LogAsked,
         log.LogTold,
