@@ -116,8 +116,9 @@ def _play(town: Town) -> None:
         if other.name != "carol":
             world.net.udp_blocked.add(frozenset((here, other.address.host)))
     world.run(8.0)
-    application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=b"proof", key=bytes(32))
-    town.act("alice", town.node("alice").login.apply(application, world.now))
+    key = town.suite.identity.public(bytes(32))
+    application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=b"proof", key=key)
+    town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
     for caller, policy in (("alice", Policy.DIRECT), ("alice", Policy.RELAYED), ("carol", Policy.ANY)):
         call, effects = town.node(caller).calls.dial("bob", policy, world.now)
         town.act(caller, effects)

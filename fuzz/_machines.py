@@ -143,6 +143,12 @@ def _of_nodes(attribute: str) -> Finder:
     return find
 
 
+def _of_papers(attribute: str) -> Finder:
+    return lambda town: [
+        machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None
+    ]
+
+
 def _nodes(town: Town) -> list[Any]:
     return [town.node(name) for name in town.world.residents if name != "login"]
 

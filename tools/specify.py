@@ -28,6 +28,7 @@ from halloo.base.errors import HallooError, Unusable, UsageError
 from halloo.crypto.classic import CLASSIC
 from halloo.crypto.modern import MODERN
 from halloo.link.datagrams import LAYOUTS
+from halloo.login.limits import Limits, Rate
 from halloo.messages.call import Why
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Presence
@@ -346,32 +347,55 @@ def limits() -> str:
     return "\n".join(out)
 
 
-def constants(path: Path) -> Iterator[tuple[str, float, str]]:
-    """(name, value, comment) of the numbers that a file declares in capitals."""
+def constants(path: Path) -> Iterator[tuple[str, Any, str]]:
+    """(name, value, comment) of the numbers, pairs of numbers and rates that a file declares in capitals."""
     text = path.read_text("utf-8")
     comments = {
         token.start[0]: token.string.lstrip("# ").rstrip()
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.COMMENT
     }
-    module = f"halloo.{path.parent.name}.{path.stem}"
+    module = importlib.import_module(f"halloo.{path.parent.name}.{path.stem}")
     for node in ast.parse(text).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        if not isinstance(target, ast.Name) or not re.fullmatch(r"[A-Z][A-Z0-9_]+", target.id):
-            continue
-        value = getattr(importlib.import_module(module), target.id)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield target.id, value, comments.get(node.end_lineno or node.lineno, "")
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+        for name in names:
+            value = getattr(module, name, None)
+            if re.fullmatch(r"[A-Z][A-Z0-9_]+", name) and _is_figure(value):
+                yield name, value, comments.get(node.end_lineno or node.lineno, "")
 
 
-def _figure(value: float) -> str:
+def _is_figure(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(_is_figure(each) for each in value)
+    return isinstance(value, int | float | Rate) and not isinstance(value, bool)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(_figure(each) for each in value)
+    if isinstance(value, Rate):
+        return f"{value.burst:,}, then one each {value.refill:g} s"
     if isinstance(value, int) and value >= 1 << 31 and value & (value - 1) == 0:
         return f"2^{value.bit_length() - 1}"
     if isinstance(value, int) and value >= 1 << 31 and value & (value + 1) == 0:
         return f"2^{value.bit_length()} - 1"
     return f"{value:,}"
+
+
+def rates() -> str:
+    """What one login server allows, and how often."""
+    source = ast.parse((SOURCE / "login" / "limits.py").read_text("utf-8"))
+    (body,) = [node.body for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == "Limits"]
+    why: dict[str, str] = {}
+    for line, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            spoken_of = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            why[line.target.id] = said(str(after.value.value)) if spoken_of else ""
+    rows = [(name.replace("_", " "), _figure(getattr(Limits(), name)), words) for name, words in why.items()]
+    return f"{said(Limits.__doc__)}\n\n" + table(("what", "how often", ""), rows)
 
 
 def walk_part(profile: str) -> Callable[[], str]:
@@ -404,6 +428,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": limits,
     "other-shapes": other_shapes,
     "presence": enum_part(Presence),
+    "rates": rates,
     "purposes": enum_part(Purpose),
     "sizes": sizes,
     "summary": summary,

@@ -5,6 +5,8 @@
     frames.json      small frames from a fixed seed in both suites: a refused probe and what follows, a keep-alive, a
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
+    signed.json      what is signed beside: a network's description, a record with its credential, a log and an answer
+                     about it, in each suite
     letter.json      a letter to the login server and its answer in each suite, with the key that opens it
 
 The first two follow from the declarations and fixed seeds and are made anew at every run; ``--check`` only compares.
@@ -21,6 +23,7 @@ import json
 import pkgutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,12 +38,13 @@ from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import Initiator, Responder
 from halloo.link.persona import Persona
 from halloo.login.letter import open_letter, write_letter
+from halloo.login.log import Ledger
 from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.messages.credential import Claims, Listing, Notary, issue
-from halloo.messages.log import Head
+from halloo.messages.credential import Claims, Listing, Notary, issue, list_entry
+from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold
 from halloo.messages.login import Application, Decision, Purpose, Verdict
-from halloo.node.descriptor import Descriptor
+from halloo.node.descriptor import Descriptor, create
 from halloo.wire.command import FieldRule, Form, Shape, encode_command, encode_shape, rules_of
 from halloo.wire.frame import (
     Control,
@@ -65,6 +69,7 @@ PARTS = {
     "frames.json": ("cloak_key", "from", "to", "classic", "modern"),
     "handshake.json": ("classic", "modern"),
     "letter.json": ("classic", "modern"),
+    "signed.json": ("classic", "modern"),
 }
 """What each file must have."""
 
@@ -391,11 +396,54 @@ def letter(suite: Suite) -> Json:
     }
 
 
+def signed(suite: Suite) -> Json:
+    """A network's description, a record in its directory, and its log with what a server tells of it."""
+    rng = Random(f"signed {suite.name}")
+    descriptor, secrets = create("vectors", suite.name, (HERE, THERE), (THERE,), CLOCK, rng)
+    private = suite.identity.make(Random("alice"))
+    key = suite.identity.public(private)
+    ledger = Ledger(suite.digest, descriptor.id)
+    whose, sign = ledger.name("alice"), suite.network_identity.sign
+    entries: list[LogEntry] = []
+    for kind, digest in ((EntryKind.CERTIFIED, ledger.key(b"an older key")), (EntryKind.REVOKED, b"")):
+        newest = entries[-1] if entries else None
+        entries.append(ledger.write(kind, whose, digest, CLOCK + len(entries))(newest, newest))
+    other = ledger.write(EntryKind.CERTIFIED, ledger.name("bob"), ledger.key(b"his key"), CLOCK + 2)
+    entries.append(other(entries[-1], None))
+    entries.append(ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), CLOCK + 3)(entries[-1], entries[1]))
+    claims = Claims(
+        name="alice",
+        key=key,
+        issued=CLOCK + 3,
+        expires=CLOCK + 14 * 86_400,
+        network=descriptor.id,
+        entry=entries[-1].number,
+        entry_hash=ledger.hash_of(entries[-1]),
+    )
+    record = list_entry(
+        issue(claims, secrets.login, sign), sample(Listing, full=True), private, suite.identity.sign
+    )
+    question = LogAsked(first=1, most=64, name=whose, request=0x7F45)
+    head = ledger.head(entries[-1], CLOCK + 4, secrets.login, sign)
+    bare = LogTold(entries=tuple(each for each in entries if each.name == whose), head=(head,), request=0x7F45)
+    answer = replace(bare, signature=sign(secrets.login, ledger.told(question, bare)))
+    return {
+        "description": descriptor.to_link(),
+        "network": descriptor.id.hex(),
+        "login_servers": [str(address) for address in descriptor.servers],
+        "record": encode_shape(record).hex(),
+        "log": [{"entry": encode_shape(each).hex(), "hash": ledger.hash_of(each).hex()} for each in entries],
+        "question": encode_command(question).hex(),
+        "answer": encode_command(answer).hex(),
+    }
+
+
 def recorded() -> dict[str, Json]:
     """What cannot be made twice, by file."""
     return {
         "handshake.json": {suite.name: handshake(suite) for suite in SUITES},
         "letter.json": {suite.name: letter(suite) for suite in SUITES},
+        "signed.json": {suite.name: signed(suite) for suite in SUITES},
     }
 
 

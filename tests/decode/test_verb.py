@@ -11,6 +11,7 @@ from captures import ip_packets, pcap
 from click.testing import CliRunner, Result
 from overheard import Overheard, overhear
 
+from halloo.base.errors import UsageError
 from halloo.cli.main import cli
 from halloo.cli.speak import fault_code
 from halloo.login.client import LoginDecided
@@ -62,6 +63,17 @@ def test_one_object_for_programs() -> None:
     (probe,) = told["parts"]
     assert [part["offset"] for part in probe["parts"]] == [0, 1, 3, 5]
     assert "".join(part["hex"] for part in probe["parts"]) == "04da017f454215"
+
+
+def test_commands_are_explained_where_the_classic_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise UsageError("the classic profile needs a package")
+
+    monkeypatch.setattr("halloo.crypto.classic._rc4", missing)
+    told = run(PROBE)
+    assert code(told) == 0
+    assert "Probe: request" in told.stdout
+    assert "Warning" in told.stderr
 
 
 @pytest.mark.parametrize("name", ["digits", "bytes"])

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import second
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from tools import ROOT, tool
 
 vectors = tool("vectors")
 TABLE = vectors.read("messages.json")
 FRAMES = vectors.read("frames.json")
+SIGNED = vectors.read("signed.json")
 LETTERS = vectors.read("letter.json")
 WALK = tool("walk").read()
 HANDSHAKES = vectors.read("handshake.json")
@@ -223,6 +225,58 @@ def whole(name: str, cloak_key: bytes, packet: dict[str, Any]) -> second.Frame:
     raise AssertionError(f"not uncovered: {packet}")
 
 
+def credential(suite: second.Suite, network_key: bytes, data: bytes) -> second.Command:
+    """The claims of a credential that the network has signed."""
+    signed = second.shape(data)
+    assert suite.verify(network_key, signed.one(0x02), b"halloo credential\n" + signed.one(0x01))
+    return second.shape(signed.one(0x01))
+
+
+@pytest.mark.parametrize("name", ["classic", "modern"])
+def test_what_is_signed(name: str) -> None:
+    suite, kept = second.SUITES[name], SIGNED[name]
+    link = kept["description"].removeprefix("halloo:")
+    raw = base64.urlsafe_b64decode(link + "=" * (-len(link) % 4))
+    description = second.shape(raw)
+    signature = description.one(0x0A)
+    bare = raw[: -len(signature) - len(second._varint(len(signature)))] + b"\0"  # an empty blob in its place
+    assert suite.verify(description.one(0x03), signature, b"halloo network\n" + bare)
+    network = suite.digest(description.one(0x03))[:8]
+    assert network.hex() == kept["network"]
+    hidden = description.one(0x07)
+    stream = suite.derive(description.one(0x06), "halloo login servers", b"", len(hidden))
+    servers = second.shape(second._xor(hidden, stream))
+    assert [told(kind, value) for kind, _, value in servers.parameters] == kept["login_servers"]
+
+    record, login_key = second.shape(bytes.fromhex(kept["record"])), description.one(0x04)
+    claims = credential(suite, login_key, record.one(0x01))
+    assert claims.one(0x06) == network
+    assert suite.verify(claims.one(0x01), record.one(0x03), b"halloo listing\n" + record.one(0x02))
+
+    entries = [second.shape(bytes.fromhex(each["entry"])) for each in kept["log"]]
+    hashes = [second.entry_hash(suite, network, entry) for entry in entries]
+    assert [each.hex() for each in hashes] == [each["hash"] for each in kept["log"]]
+    assert [entry.one(0x06) for entry in entries] == [b"", *hashes[:-1]]
+    name_digest = suite.digest(b"halloo log name\n" + network + b"alice")[:16]
+    assert [entry.one(0x03) == name_digest for entry in entries] == [True, True, False, True]
+    assert entries[-1].one(0x04) == suite.digest(b"halloo log key\n" + claims.one(0x01))
+    assert entries[-1].one(0x07) == hashes[1]
+    assert (claims.one(0x07), claims.one(0x08)) == (entries[-1].one(0x01), hashes[-1])
+
+    (question,), (answer,) = (second.commands(bytes.fromhex(kept[each])) for each in ("question", "answer"))
+    (head,) = [second.Command(0, 0, None, value) for _, key, value in answer.parameters if key == 0x02]
+    assert suite.verify(login_key, head.one(0x02), b"halloo log head\n" + head.one(0x01))
+    assert second.shape(head.one(0x01)).one(0x03) == hashes[-1]
+    assert suite.verify(login_key, answer.one(0x04), second.told_text(suite, network, question, answer))
+
+
+def test_the_modern_password() -> None:
+    kept = LETTERS["modern"]
+    salt = hashlib.sha256(b"halloo password\n" + bytes.fromhex(kept["network"]) + b"alice").digest()[:16]
+    derived = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=65_536).derive(b"secret")
+    assert derived.hex() == kept["application"]["proof"]
+
+
 @pytest.mark.parametrize("name", ["classic", "modern"])
 def test_a_handshake_and_what_follows(name: str) -> None:
     suite, kept = second.SUITES[name], HANDSHAKES[name]
@@ -242,10 +296,11 @@ def test_a_handshake_and_what_follows(name: str) -> None:
         ("initiator", initiators + responders, last, proofs["finish"]),
     ):
         key = suite.derive(secret, f"halloo {side}\n", transcript, 36)
-        proof = second.objects(second.Bytes(suite.open(key, 0, sealed, transcript)))
-        credential = next(value for _, each, value in proof if each == 0x02)
-        claims = second.objects(second.Bytes(next(v for _, k, v in second.objects(second.Bytes(credential)) if k == 1)))
-        assert (3, 0x00, kept[side]["name"]) in claims
+        proof = second.shape(suite.open(key, 0, sealed, transcript))
+        claims = credential(suite, bytes.fromhex(kept["network_key"]), proof.one(0x02))
+        assert claims.one(0x00) == kept[side]["name"]
+        assert claims.one(0x01) == proof.one(0x01)
+        assert suite.verify(proof.one(0x01), proof.one(0x03), f"halloo {side}\n".encode() + transcript)
 
     seals = dict(zip(("initiator", "responder"), suite.agree(initiators, responders, last), strict=True))
     for packet in kept["packets"]:

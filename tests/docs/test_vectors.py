@@ -21,10 +21,14 @@ from halloo.decode.single import explain
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import INITIATOR, RESPONDER, after_answer, after_finish
 from halloo.link.persona import proof_seal
+from halloo.login.audit import Chain
 from halloo.login.letter import open_letter
+from halloo.login.log import Ledger, read_answer
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.messages.credential import Notary
+from halloo.messages.credential import Notary, Record
 from halloo.messages.link import Proof
+from halloo.messages.log import LogEntry
+from halloo.node.descriptor import from_link
 from halloo.wire.command import decode_commands, decode_shape, encode_command, encode_shape
 from halloo.wire.frame import FrameKind
 
@@ -142,6 +146,23 @@ def test_a_letter_of_long_ago_opens(suite: Suite) -> None:
     assert application.proof == suite.password.prove("alice", kept["password"], bytes.fromhex(kept["network"]))
     (answer,) = decode_commands(bytes.fromhex(kept["answer"]), OPEN)
     assert vectors.readable(correspondence.open_answer(answer)) == kept["decision"]
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_what_was_signed_long_ago_holds(suite: Suite) -> None:
+    kept = vectors.read("signed.json")[suite.name]
+    descriptor = from_link(kept["description"])
+    assert [str(address) for address in descriptor.servers] == kept["login_servers"]
+    entry = descriptor.notary.record(decode_shape(Record, bytes.fromhex(kept["record"])), vectors.CLOCK + 10)
+    assert entry.name == "alice"
+    ledger = Ledger(suite.digest, descriptor.id)
+    chain = Chain(ledger)
+    chain.add(decode_shape(LogEntry, bytes.fromhex(each["entry"])) for each in kept["log"])
+    assert chain.newest.hex() == kept["log"][-1]["hash"]
+    (question,), (answer,) = (decode_commands(bytes.fromhex(kept[each]), OPEN) for each in ("question", "answer"))
+    head, _ = read_answer(ledger, descriptor.notary, question, answer)
+    chain.agrees(head)
+    assert head.count == len(kept["log"])
 
 
 @pytest.fixture

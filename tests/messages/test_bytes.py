@@ -27,7 +27,7 @@ from halloo.wire.command import (
 from halloo.wire.frame import MAX_PIECES, MAX_STREAM_FRAME, cut
 
 LANGUAGE = Catalogue(MESSAGES)
-SMALL = 7_000  # bytes: all but lists of records stay below
+SMALL = 7_000  # bytes: all but lists of records and pages of the log stay below
 
 each_message = pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 each_shape = pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: kind.__name__)

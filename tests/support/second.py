@@ -1,7 +1,7 @@
 """A second implementation, in small: written from docs/protocol alone, sharing no line with the first.
 
-Command layer, both cloaks, both stream cloaks, the handshake's secrets and proofs, sealed packets.  It reads, and
-writes nothing.  If the text is wrong or lacks something, this cannot read the vectors.
+Command layer, both cloaks, both stream cloaks, the handshake's secrets and proofs, sealed packets, letters, all that
+is signed.  It reads, and writes nothing.  If the text is wrong or lacks something, this cannot read the vectors.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -307,6 +310,60 @@ def curve_disclose(private: bytes, enclosed: bytes) -> bytes:
     return modern_derive(shared, "halloo curve envelope", enclosed + curve.public_key().public_bytes_raw(), 32)
 
 
+# --- suites.md: signatures -------------------------------------------------------------------------------------------
+
+
+def classic_verify(public: bytes, signature: bytes, text: bytes) -> bool:
+    key = RSAPublicNumbers(65_537, int.from_bytes(public, "big")).public_key()
+    try:
+        key.verify(signature, text, PKCS1v15(), SHA1())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def modern_verify(public: bytes, signature: bytes, text: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+    except InvalidSignature:
+        return False
+    return True
+
+
+# --- credentials.md, log.md, network.md ------------------------------------------------------------------------------
+
+
+def entry_hash(suite: Suite, network: bytes, entry: Command) -> bytes:
+    """Of an entry of the log."""
+    text = b"halloo log entry\n" + network + entry.one(0x01).to_bytes(8, "big")
+    text += bytes([entry.one(0x02)]) + entry.one(0x05).to_bytes(8, "big")
+    for key in (0x03, 0x04, 0x06, 0x07):
+        text += len(entry.one(key)).to_bytes(2, "big") + entry.one(key)
+    return suite.digest(text)
+
+
+def told_text(suite: Suite, network: bytes, question: Command, answer: Command) -> bytes:
+    """What is signed of an answer about the log."""
+    entries = [Command(0, 0, None, value) for _, key, value in answer.parameters if key == 0x01]
+    (head,) = [Command(0, 0, None, value) for _, key, value in answer.parameters if key == 0x02]
+    flags = {key for _, key, value in answer.parameters if key == 0x03 and value}
+    name = question.one(0x03)
+    text = b"halloo log told\n" + question.one(0x01).to_bytes(8, "big") + question.one(0x06).to_bytes(8, "big")
+    text += bytes([question.one(0x02), any(key == 0x04 for _, key, _ in question.parameters), len(name)]) + name
+    assert answer.request is not None
+    text += answer.request.to_bytes(2, "big") + bytes([len(flags), len(entries)])
+    return text + b"".join(entry_hash(suite, network, each) for each in entries) + head.one(0x01)
+
+
+def shape(data: bytes) -> Command:
+    """A list that stands alone, to be asked for its values."""
+    source = Bytes(data)
+    found = objects(source)
+    if not source.over:
+        raise Wrong("bytes that belong to nothing")
+    return Command(0, 0, None, found)
+
+
 # --- streams.md ---
 
 
@@ -333,6 +390,7 @@ class Suite:
     agree: Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]
     disclose: Callable[[bytes, bytes], bytes]
     disclose_answer: Callable[[bytes, bytes], bytes]
+    verify: Callable[[bytes, bytes, bytes], bool]
 
 
 SUITES = {
@@ -343,6 +401,7 @@ SUITES = {
         classic_agree,
         classic_disclose,
         classic_disclose,
+        classic_verify,
     ),
     "modern": Suite(
         lambda data: hashlib.sha256(data).digest(),
@@ -351,6 +410,7 @@ SUITES = {
         modern_agree,
         modern_disclose,
         curve_disclose,
+        modern_verify,
     ),
 }
 

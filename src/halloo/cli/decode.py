@@ -53,12 +53,7 @@ def decode(
     as_json: bool,
 ) -> None:
     """Explain bytes of our own traffic: hexadecimal digits, or a file (pcap, pcapng, digits, bytes)."""
-    if network is None:
-        suite, cloak_key = suite_named("classic"), b""
-    else:
-        descriptor = read_descriptor(network)
-        suite, cloak_key = descriptor.ways.suite, descriptor.cloak_key
-    frames = Frames(suite, cloak_key, _keys(keys))
+    frames = _frames(context, network, _keys(keys))
     path = Path(source)
     if not _is_file(path):
         _alone(context, _hexadecimal(source), frames, (sender, receiver), form, as_json=as_json)
@@ -76,6 +71,18 @@ def decode(
     if len(content) > MAX_TEXT:
         raise UsageError(f"{source} is no capture, and too long to stand alone")
     _alone(context, _digits_or_bytes(content), frames, (sender, receiver), form, as_json=as_json)
+
+
+def _frames(context: Context, network: str | None, keys: Keys) -> Frames:
+    """Who explains frames: of the network that was named, or of any classic one."""
+    if network is not None:
+        descriptor = read_descriptor(network)
+        return Frames(descriptor.ways.suite, descriptor.cloak_key, keys)
+    try:
+        return Frames(suite_named("classic"), b"", keys)
+    except UsageError as fault:  # its package is missing; commands without a cloak need none
+        context.progress(f"Warning: datagrams and streams are not explained without --network: {fault}")
+        return Frames(suite_named("modern"), b"", keys)
 
 
 def _alone(

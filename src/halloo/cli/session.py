@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from halloo.api.socket import ControlClient
 from halloo.base.address import Address
-from halloo.base.errors import Unusable
+from halloo.base.errors import Unusable, UsageError
 from halloo.cli.speak import Context
 from halloo.messages.login import Purpose
 from halloo.node.descriptor import Descriptor
@@ -17,8 +18,9 @@ from halloo.overlay.join import Joined
 from halloo.runtime.errands import holds_its_key
 from halloo.runtime.home import Account
 from halloo.runtime.phone import Phone
+from halloo.runtime.tcp import Proxy, proxy_of
 
-__all__ = ["online_phone", "open_phone", "running_node"]
+__all__ = ["online_phone", "open_phone", "proxy_here", "running_node"]
 
 ANYWHERE = Address.parse("0.0.0.0:0")
 
@@ -41,6 +43,7 @@ async def open_phone(
             phone.acquaintances, other = home.acquaintances()
             for words in filter(None, (warning, other)):
                 context.progress(f"Warning: {words}")
+        phone.proxy = proxy_here(context)
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -67,10 +70,21 @@ async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -
         return account  # or not to be mended by a renewal: whoever opens a phone with it says why
     context.progress("The login has expired; renewing it …")
     async with Phone(descriptor, None, cache) as phone:
+        phone.proxy = proxy_here(context)
         await phone.open(ANYWHERE)
         renewed = await phone.apply(Purpose.RENEW, account.name, private=account.private)
     context.home.keep_account(renewed)
     return renewed
+
+
+def proxy_here(context: Context) -> Proxy | None:
+    """The proxy of this machine, where the environment names one."""
+    url = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    try:
+        return proxy_of(url)
+    except UsageError as fault:
+        context.progress(f"Warning: {fault}; going on without")
+        return None
 
 
 @asynccontextmanager

@@ -54,6 +54,8 @@ class NodeSetup:
     wall: float
     supernode: bool = False
     max_clients: int = 800
+    has_proxy: bool = False
+    """Whether an HTTP proxy can make TCP connections for this machine."""
     max_relayed: float = inf
     """Bytes a second that a supernode passes on for others."""
     memory: Memory = field(default_factory=Memory)
@@ -79,7 +81,16 @@ class Node:
         setup.cache.add(setup.descriptor.supernodes)
         self.cache = setup.cache
         self.join = Join(
-            profile.join, setup.cache, self.id, port, rng, self._peers, self._streams, self._requests, wall
+            profile.join,
+            setup.cache,
+            self.id,
+            port,
+            rng,
+            self._peers,
+            self._streams,
+            self._requests,
+            wall,
+            setup.has_proxy,
         )
         numbers = self._streams, self._requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
@@ -293,7 +304,7 @@ class Node:
         self.online_since = now
         self.observed = event.observed or self.observed
         supernode = event.peer, event.supernode
-        self.calls.supernode = supernode
+        self.calls.supernode, self.calls.way = supernode, self._parties[event.peer][1]
         by_udp = isinstance(self._parties[event.peer][1], Wire)
         seen = (event.observed,) if event.observed is not None and by_udp else ()
         self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
@@ -302,7 +313,7 @@ class Node:
 
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
-        self.calls.supernode = None
+        self.calls.supernode = self.calls.way = None
         out = self.searches.attached(None) + self.publisher.attached(None, now)
         return out + self.papers.attached(None, now)
 

@@ -13,7 +13,12 @@ __all__ = ["Profile", "profile_named"]
 
 CLASSIC_JOIN = JoinTimings(
     # The article's ladder: UDP, after 5 s TCP to the same port, then 80, then 443; 6 s of waiting; five attempts.
-    Ladder(((0.0, Way.UDP), (5.0, Way.TCP), (9.0, Way.TCP_80), (13.0, Way.TCP_443)), entries=4, stagger=0, round=17.0),
+    Ladder(
+        ((0.0, Way.UDP), (5.0, Way.TCP), (9.0, Way.TCP_80), (13.0, Way.TCP_443), (13.0, Way.PROXY)),
+        entries=4,
+        stagger=0,
+        round=17.0,
+    ),
     rounds=5,
     pause=6.0,
     jitter=False,
@@ -21,7 +26,12 @@ CLASSIC_JOIN = JoinTimings(
 )
 MODERN_JOIN = JoinTimings(
     # Staggered as in RFC 8305: half a second is more than most round trips, so that TCP is rarely tried in vain.
-    Ladder(((0.0, Way.UDP), (0.5, Way.TCP), (1.2, Way.TCP_443), (1.8, Way.TCP_80)), entries=4, stagger=0.2, round=5.0),
+    Ladder(
+        ((0.0, Way.UDP), (0.5, Way.TCP), (1.2, Way.TCP_443), (1.5, Way.PROXY), (1.8, Way.TCP_80)),
+        entries=4,
+        stagger=0.2,
+        round=6.0,
+    ),
     rounds=0,
     pause=60.0,
     jitter=True,

@@ -102,6 +102,7 @@ class Switchboard:
         self._rng = rng
         self._lines: dict[bytes, _Line] = {}
         self.supernode: tuple[Peer, Address] | None = None
+        self.way: Route | None = None
 
     @property
     def wake_at(self) -> float:
@@ -256,6 +257,7 @@ class Switchboard:
             self._peers,
             self._streams,
             self._requests,
+            self.way,
         )
         return self._of_reaches(lambda reach: reach.begin(now) if reach is line.reach else [], now)
 

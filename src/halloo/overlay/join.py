@@ -39,6 +39,8 @@ class Way(Enum):
     TCP = -1
     TCP_80 = 80
     TCP_443 = 443
+    PROXY = 8080
+    """TCP 443 by way of the HTTP proxy of this machine, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Join:
     streams: Numbers
     requests: Numbers
     wall: float
+    has_proxy: bool = False
     state: State = State.IDLE
     peer: Peer | None = None
     supernode: Address | None = None
@@ -240,6 +243,7 @@ class Join:
                 (now + at + i * ladder.stagger, way, address)
                 for i, address in enumerate(entries)
                 for at, way in ladder.rungs
+                if way is not Way.PROXY or self.has_proxy
             ),
             key=lambda step: step[0],
         )
@@ -255,9 +259,11 @@ class Join:
                 request = self.requests() & 0xFFFF
                 self._probes[address] = request
                 out.append(Send(Wire(address), Probe(request=request)))
-            elif not any(attempt.address == address for attempt in self._attempts.values()):
-                port = address.port if way is Way.TCP else way.value
-                out += self._attempt(address, Stream(self.streams(), Address(address.host, port)))
+            elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
+                # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
+                port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
+                there = Address(address.host, port)
+                out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY))
         self.timers[Timer.STEP] = self._steps[0][0] if self._steps else inf
         return out
 
@@ -277,8 +283,7 @@ class Join:
         self.timers[Timer.PING] = now + self.timings.ping * (0.5 + self.rng.random() / 2)
         self._steps.clear()
         self._probes.clear()
-        way = "udp" if isinstance(attempt.route, Wire) else f"tcp {attempt.route.address.port}"  # type: ignore[union-attr]
-        joined = Joined(sender, attempt.address, message.observed, way, now - self._began)
+        joined = Joined(sender, attempt.address, message.observed, _way(attempt.route), now - self._began)
         return [*self._drop_attempts(), joined]
 
     def _drop_attempts(self) -> list[Effect]:
@@ -303,3 +308,10 @@ class Join:
         self.state = State.PAUSING
         self.timers[Timer.ROUND] = now + pause
         return out
+
+
+def _way(route: Route) -> str:
+    """How a supernode is reached, for people."""
+    if not isinstance(route, Stream):
+        return "udp"
+    return f"tcp {route.address.port}{' by the proxy' if route.proxied else ''}"

@@ -36,6 +36,9 @@ class Policy(Enum):
     RELAYED = "relayed"
 
 
+WEB_PORTS = (80, 443)  # where a supernode may listen besides its own port
+
+
 class Timer(Enum):
     """What is waited for."""
 
@@ -72,6 +75,8 @@ class Reach:
     peers: Numbers
     streams: Numbers
     requests: Numbers
+    way: Route | None = None
+    """How we reach our own supernode: the other side's is tried that way, too."""
     timers: Timers = field(default_factory=Timers)
     done: bool = False
     hop: Peer | None = None
@@ -189,7 +194,12 @@ class Reach:
         if self.own_supernode is not None and self.own_supernode[1] == supernode:
             return self._request_at(self.own_supernode[0])
         self.timers[Timer.RELAY_TCP] = now + TCP_AFTER
-        return self._to_hop(Wire(supernode))
+        out = self._to_hop(Wire(supernode))
+        if isinstance(self.way, Stream):  # no datagram of ours got through: it would be a wonder if this one did
+            port = self.way.address.port if self.way.address.port in WEB_PORTS else supernode.port
+            there = Address(supernode.host, port)
+            out += self._to_hop(Stream(self.streams(), there, self.way.proxied))
+        return out
 
     def _to_hop(self, route: Route) -> Effects:
         peer = Peer(self.peers())

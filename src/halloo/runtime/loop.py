@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterable
 from math import inf
@@ -20,13 +21,13 @@ from halloo.base.effects import StreamClose, StreamOpen, StreamWrite, Transmit
 from halloo.base.errors import Unusable
 from halloo.base.machine import Effects, Event
 from halloo.node.station import Station
+from halloo.runtime.tcp import Connector, Door
 
 __all__ = ["Driver"]
 
 BUFFER = 1 << 20  # bytes asked of the system for each direction of a UDP socket: half a second at 16 Mbit/s
 AT_ONCE = 64  # datagrams read before the loop may do something else
 LARGEST = 65_536
-CONNECT_FOR = 8.0  # seconds for a TCP connection to stand
 MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: its reader is stuck
 MAX_INBOUND = 400  # connections that others made, at once: a process has some thousand files at most, and needs some
 SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
@@ -36,13 +37,16 @@ _INBOUND = 1 << 32
 class Driver:
     """One station in the real world.  ``on_event`` hears its events, in order, inside the loop."""
 
-    def __init__(self, station: Station, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, station: Station, on_event: Callable[[Event], None], connector: Connector | None = None
+    ) -> None:
         self.station = station
+        self._connector = connector or Connector()
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[tuple[socket.AddressFamily, int], socket.socket] = {}
         """By family and number: the first of each family has number 0, so that a route need not tell them apart."""
-        self._servers: list[asyncio.Server] = []
+        self._doors: list[Door] = []
         self._streams: dict[int, _Connection] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._next_stream = _INBOUND
@@ -70,9 +74,8 @@ class Driver:
         try:
             udp.bind((address.ip, address.port))
             port = udp.getsockname()[1]
-            self._servers.append(await self._loop.create_server(self._accepted, address.ip, port))
-            for extra in tcp_ports:
-                self._servers.append(await self._loop.create_server(self._accepted, address.ip, extra))
+            for each in (port, *tcp_ports):
+                self._open_door(family, address.ip, each)
         except OSError as fault:
             udp.close()
             raise Unusable(f"cannot listen on {address}: {fault.strerror or fault}") from None
@@ -105,9 +108,21 @@ class Driver:
         for connection in list(self._streams.values()):
             connection.abort()
         self._streams.clear()
-        for server in self._servers:
-            server.close()
-            await server.wait_closed()
+        for door in self._doors:
+            await door.close()
+
+    def _open_door(self, family: socket.AddressFamily, host: str, port: int) -> None:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind((host, port))
+            self._doors.append(Door(listening, self._accepted, self._connector.wrapping))
+        except OSError:
+            listening.close()
+            raise
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -188,8 +203,9 @@ class Driver:
     async def _connect(self, effect: StreamOpen) -> None:
         number, address = effect.number, effect.address
         try:
-            async with asyncio.timeout(CONNECT_FOR):
-                await self._loop.create_connection(lambda: _Connection(self, number, address), address.ip, address.port)
+            await self._connector.connect(
+                address, lambda: _Connection(self, number, address), proxied=effect.proxied
+            )
         except (OSError, TimeoutError) as fault:
             if not self.closed:
                 reason = "no answer" if isinstance(fault, TimeoutError) else (fault.strerror or str(fault)).lower()

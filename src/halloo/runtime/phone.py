@@ -48,6 +48,7 @@ from halloo.runtime.loop import Driver
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
 from halloo.runtime.sound import Sink, Source
 from halloo.runtime.talk import Talk
+from halloo.runtime.tcp import Connector, Proxy, Wrapping
 
 __all__ = ["NetworkUnreachable", "NotDone", "Phone", "local_host", "wall_offset"]
 
@@ -89,6 +90,8 @@ class Phone:
         self.on_event: Callable[[Event], None] = lambda _: None
         self.on_account: Callable[[Account], None] = lambda _: None
         """Is given the account whenever the network has certified it anew."""
+        self.proxy: Proxy | None = None
+        """What makes connections for us where nothing else can; set it before ``open``."""
         self.memory = Memory()
         """What audits of the own name have seen; set it before ``open``, keep it after ``close``."""
         self.acquaintances = Acquaintances()
@@ -128,7 +131,8 @@ class Phone:
         persona = Persona(suite, self.descriptor.notary, private, credential, rng, key_log())
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (), wall)
         station = Station(endpoint, _Asleep())
-        self._driver = Driver(station, self._heard)
+        connector = Connector(Wrapping() if suite.wrapped else None, self.proxy)
+        self._driver = Driver(station, self._heard, connector)
         self.address = await self._driver.listen(listen, tcp_ports)
         await self._listen_to_ipv6_too(tcp_ports)
         here = self._reachable(self.address)
@@ -143,6 +147,7 @@ class Phone:
             rng,
             wall,
             supernode=supernode,
+            has_proxy=self.proxy is not None,
             max_clients=max_clients,
             max_relayed=max_relayed,
             memory=self.memory,

@@ -23,6 +23,7 @@ from halloo.runtime.home import replace_file
 from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
 from halloo.runtime.phone import wall_offset
+from halloo.runtime.tcp import Connector, Wrapping
 
 __all__ = ["NetworkFolder", "start_login_server"]
 
@@ -103,5 +104,6 @@ async def start_login_server(
     )
     persona = Persona(suite, descriptor.notary, suite.identity.make(rng), b"", rng, key_log())
     endpoint = Endpoint(persona, descriptor.cloak_key, (address.host for address in listen), wall)
-    driver = Driver(Station(endpoint, LoginMind(server)), on_event)
+    connector = Connector(Wrapping() if suite.wrapped else None)
+    driver = Driver(Station(endpoint, LoginMind(server)), on_event, connector)
     return driver, [await driver.listen(address) for address in listen]

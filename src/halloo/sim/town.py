@@ -120,6 +120,7 @@ class Town:
         hosts = (address.host,) if supernode else ()
         station = Station(Endpoint(persona, self.descriptor.cloak_key, hosts, WALL), node)
         resident = self.world.settle(name, station, address, owner)
+        resident.ports = (80, 443) if supernode else ()
         self.world.at(0.0, lambda: self.world.ask(resident, node.begin(self.world.now)))
         return resident
 

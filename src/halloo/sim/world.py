@@ -195,6 +195,8 @@ class World:
 
     def _open(self, source: Resident, effect: StreamOpen) -> None:
         there = self._listener(effect.address)
+        if not self.net.connects(source.address.host, effect.address.port, proxied=effect.proxied):
+            return  # a firewall that says nothing
         if there is None or not self.net.passes(source.address.host, effect.address.host):
             self.at(2 * self.net.delay, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
             return
