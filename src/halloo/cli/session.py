@@ -16,7 +16,7 @@ from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
 from halloo.runtime.errands import holds_its_key
-from halloo.runtime.home import Account
+from halloo.runtime.home import Account, Home
 from halloo.runtime.phone import Phone
 from halloo.runtime.tcp import Proxy, proxy_of
 
@@ -43,6 +43,7 @@ async def open_phone(
             phone.acquaintances, other = home.acquaintances()
             for words in filter(None, (warning, other)):
                 context.progress(f"Warning: {words}")
+            phone.on_learnt = lambda: _keep(home, phone)
         phone.proxy = proxy_here(context)
         kept = home.port()
         try:
@@ -58,8 +59,14 @@ async def open_phone(
         finally:
             home.keep_host_cache(cache)
             if logged_in is not None:
-                home.keep_memory(logged_in.name, phone.memory)
-                home.keep_acquaintances(phone.acquaintances)
+                _keep(home, phone)
+
+
+def _keep(home: Home, phone: Phone) -> None:
+    """Write down what was learnt, at once: a program that is killed should not forget whom it knew."""
+    if phone.account is not None:
+        home.keep_memory(phone.account.name, phone.memory)
+        home.keep_acquaintances(phone.acquaintances)
 
 
 async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -> Account:
