@@ -144,9 +144,7 @@ def _of_nodes(attribute: str) -> Finder:
 
 
 def _of_papers(attribute: str) -> Finder:
-    return lambda town: [
-        machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None
-    ]
+    return lambda town: [machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None]
 
 
 def _nodes(town: Town) -> list[Any]:

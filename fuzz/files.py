@@ -96,6 +96,11 @@ def _cache(run: Run, _: _Sample) -> None:
 
 def _home(run: Run, sample: _Sample) -> None:
     rng, home = run.rng, sample.home
+    if rng.random() < 0.01:  # nested deeper than any reader goes
+        depth = rng.choice((b"[", b'{"name":', b"a=[{a=")) * rng.randrange(1, 9_000)
+        home.account_path.write_bytes(depth)
+        _read(run, "accounts", home.account)
+        _read(run, "descriptors", lambda: from_toml("a=" + depth.decode()))
     run.input = damaged(rng, sample.account, b'{"name": 5, "private": null, "credential": [[[[')
     home.account_path.write_bytes(run.input)
     _read(run, "accounts", home.account)

@@ -167,7 +167,7 @@ def test_what_was_signed_long_ago_holds(suite: Suite) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for name in ("messages.json", "frames.json", "handshake.json"):
+    for name in ("messages.json", "frames.json", "compression.json", "handshake.json"):
         shutil.copy(ROOT / "tests" / "vectors" / name, tmp_path)
     return tmp_path
 

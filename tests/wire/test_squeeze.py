@@ -11,7 +11,7 @@ from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.wire.alphabet import ALPHABET, GROWTH, GROWTH_FREE, cumulative
-from halloo.wire.buffer import Reader
+from halloo.wire.buffer import Reader, varint
 from halloo.wire.interval import PRECISION, Decoder, encode_choices
 from halloo.wire.objects import Kind, ObjectList, decode_objects, encode_objects, shortest_form
 from halloo.wire.squeeze import squeezed
@@ -147,6 +147,27 @@ def test_a_few_bytes_do_not_become_many() -> None:
     assert shortest_form(objects, 27) == raw
     with pytest.raises(Malformed, match="grow"):
         decode_objects(Reader(packed), 27)
+
+
+def test_many_lists_in_a_raw_one_do_not_become_many_bytes_either() -> None:
+    inner: ObjectList = [(Kind.NUMBERS, 1, (0,) * 300)]
+    packed = squeezed(inner, 0, 0)
+    assert packed is not None
+    one = b"\x05\x01" + packed
+    assert decode_objects(Reader(b"\x41\x01" + one + bytes(30))) == [(Kind.OBJECTS, 1, inner)]
+    for count in (20, 100, 200):
+        whole = b"\x41" + varint(count) + one * count
+        assert count * 300 > GROWTH_FREE + GROWTH * len(whole)
+        with pytest.raises(Malformed, match="grow"):
+            decode_objects(Reader(whole))
+
+
+def test_many_honest_lists_in_a_raw_one_are_read() -> None:
+    inner: ObjectList = [(Kind.TEXT, 1, "alice"), (Kind.NUMBER, 2, 7), (Kind.NUMBERS, 3, (1, 2, 3))]
+    packed = squeezed(inner, 0, 0)
+    assert packed is not None
+    whole = b"\x41" + varint(200) + (b"\x05\x01" + packed) * 200
+    assert decode_objects(Reader(whole)) == [(Kind.OBJECTS, 1, inner)] * 200
 
 
 def test_what_stands_beside_is_missed_before_anything_is_made() -> None:

@@ -66,8 +66,9 @@ class _Unfolding:
         data = reader.data
         self._decoder = Decoder(bytes([data[start] - SHIFT & 0xFF]) + data[start + 1 :])
         self.start = start
-        self._free = GROWTH_FREE + GROWTH * reader.left
-        """Bytes that the raw form may still grow by."""
+        self._reader = reader
+        self._most = min(reader.grown + GROWTH_FREE + GROWTH * reader.left, GROWTH_FREE + GROWTH * len(reader.data))
+        """What all lists of this reader may have grown by after this one: many small ones do not add up to more."""
         self._left = reader.left
         """Bytes that may still stand beside."""
         self._large = Memory()
@@ -180,8 +181,8 @@ class _Unfolding:
         return self._decoder.choice(cumulative(model, context))
 
     def _grow(self, size: int) -> None:
-        self._free -= size
-        if self._free < 0:
+        self._reader.grown += size
+        if self._reader.grown > self._most:
             raise Malformed("a compressed list would grow to more than its bytes may carry")
 
     def _beside(self, size: int) -> None:
