@@ -16,7 +16,7 @@ from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
 from halloo.runtime.errands import holds_its_key
-from halloo.runtime.home import Account, Home
+from halloo.runtime.home import Account, Home, NotLoggedIn
 from halloo.runtime.phone import Phone
 from halloo.runtime.tcp import Proxy, proxy_of
 
@@ -38,7 +38,7 @@ async def open_phone(
     logged_in = await _in_date(context, descriptor, cache) if account else None
     async with Phone(descriptor, logged_in, cache) as phone:
         if logged_in is not None:
-            phone.on_account = home.keep_account
+            phone.on_account = lambda renewed: _keep_renewed(home, renewed)
             phone.memory, warning = home.memory()
             phone.acquaintances, other = home.acquaintances()
             for words in filter(None, (warning, other)):
@@ -64,9 +64,23 @@ async def open_phone(
 
 def _keep(home: Home, phone: Phone) -> None:
     """Write down what was learnt, at once: a program that is killed should not forget whom it knew."""
-    if phone.account is not None:
+    if phone.account is not None and _still(home, phone.account.name):
         home.keep_memory(phone.account.name, phone.memory)
         home.keep_acquaintances(phone.acquaintances)
+
+
+def _keep_renewed(home: Home, renewed: Account) -> None:
+    """Write a renewed login down, unless its user has logged out meanwhile, or somebody else has logged in."""
+    if _still(home, renewed.name):
+        home.keep_account(renewed)
+
+
+def _still(home: Home, name: str) -> bool:
+    """Whether it is still this user who is logged in here."""
+    try:
+        return home.account().name == name
+    except NotLoggedIn:
+        return False
 
 
 async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -> Account:
