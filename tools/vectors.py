@@ -64,14 +64,15 @@ from halloo.wire.tables import ANY, FREQUENT, TABLES
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SUITES = (CLASSIC, MODERN)
 CLOAK_KEY = bytes(range(32))
+NETWORK = b"network!"  # the id of the network that every vector is said in
 HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 FRAME = 0x7F46
 CLOCK = 1_800_000_000  # seconds since 1970: the time of every vector
 
 PARTS = {
-    "messages.json": ("cloak_key", "from", "to", "messages", "shapes"),
+    "messages.json": ("network", "cloak_key", "from", "to", "messages", "shapes"),
     "frames.json": ("cloak_key", "from", "to", "classic", "modern"),
-    "compression.json": ("frequent", "classes", "tables", "lists"),
+    "compression.json": ("network", "frequent", "classes", "tables", "lists"),
     "handshake.json": ("classic", "modern"),
     "letter.json": ("classic", "modern"),
     "signed.json": ("classic", "modern"),
@@ -218,6 +219,7 @@ def _of_json(rule: FieldRule | None, held: Any) -> Any:
 def messages() -> Json:
     """messages.json."""
     return {
+        "network": NETWORK.hex(),
         "cloak_key": CLOAK_KEY.hex(),
         "from": str(HERE),
         "to": str(THERE),
@@ -238,10 +240,10 @@ def _message(kind: type[Any], full: bool) -> Json:
         "sealed": key in SEALED,
         "value": readable(value),
         "raw": encode_command(value).hex(),
-        "sent": encode_command(value, compressed=True).hex(),
+        "sent": encode_command(value, compressed=True, network=NETWORK).hex(),
     }
     if key in OPEN:
-        payload = encode_command(value, compressed=True)
+        payload = encode_command(value, compressed=True, network=NETWORK)
         out["datagrams"] = {suite.name: _datagrams(suite, kind.__name__, payload) for suite in SUITES}
     return out
 
@@ -266,6 +268,7 @@ def compression() -> Json:
     numbers = sorted({number for number, _ in {**OPEN, **SEALED}})
     cases = [(rng.choice([0, *numbers]), _any_list(rng, 0)) for _ in range(80)]
     return {
+        "network": NETWORK.hex(),
         "frequent": list(FREQUENT),
         "classes": [letters.hex() for letters in LETTERS],
         "tables": {
@@ -278,7 +281,7 @@ def compression() -> Json:
         "lists": [
             {"subject": subject, "raw": encode_objects(objects).hex(), "compressed": packed.hex()}
             for subject, objects in cases
-            if (packed := squeezed(objects, subject, len(encode_objects(objects)))) is not None
+            if (packed := squeezed(objects, subject, len(encode_objects(objects)), NETWORK)) is not None
         ],
     }
 
@@ -478,7 +481,7 @@ def signed(suite: Suite) -> Json:
         expires=CLOCK + 14 * 86_400,
         network=descriptor.id,
         entry=entries[-1].number,
-        entry_hash=ledger.hash_of(entries[-1]),
+        entry_hash=ledger.mark_of(entries[-1]),
     )
     record = list_entry(
         issue(claims, secrets.login, sign), sample(Listing, full=True), private, suite.identity.sign

@@ -62,10 +62,10 @@ def test_a_message_is_written_and_read(vector: dict[str, Any]) -> None:
     value, raw = vectors.unreadable(kind, vector["value"]), bytes.fromhex(vector["raw"])
     sent = bytes.fromhex(vector["sent"])
     assert encode_command(value) == raw
-    assert encode_command(value, compressed=True) == sent
+    assert encode_command(value, compressed=True, network=vectors.NETWORK) == sent
     for form in (raw, sent):
-        assert decode_commands(form, LANGUAGE) == [value]
-        part = explain(form, Frames(REAL[0], b"", Keys()), vectors.HERE, vectors.THERE, "commands")
+        assert decode_commands(form, LANGUAGE, vectors.NETWORK) == [value]
+        part = explain(form, Frames(REAL[0], b"", Keys(), vectors.NETWORK), vectors.HERE, vectors.THERE, "commands")
         assert not part.faults
         assert part.parts[0].name == vector["name"]
 

@@ -142,7 +142,7 @@ def test_an_entry_of_my_name_that_is_altered_moved_or_left_out_is_noticed(
         issued=int(WALL),
         network=b"network!",
         entry=last.number,
-        entry_hash=LEDGER.hash_of(last),
+        entry_hash=LEDGER.mark_of(last),
     )
 
     def noticed(entries: list[LogEntry]) -> bool:

@@ -70,11 +70,11 @@ TABLES: list[Tables] = []
 """What tests/vectors/compression.json holds, once it was read."""
 
 
-def objects(source: Bytes, depth: int = 1, subject: int = 0) -> list[tuple[int, int, Any]]:
+def objects(source: Bytes, depth: int = 1, subject: int = 0, network: bytes = b"") -> list[tuple[int, int, Any]]:
     """(kind, id, value) of a list."""
     start = source.take(1)
     if start == b"\x42":
-        unpacked = List(source.data[source.at :], subject, TABLES[0])
+        unpacked = List(source.data[source.at :], subject, TABLES[0], network)
         source.at += unpacked.at
         return unpacked.objects
     if start != b"\x41" or depth > 4:
@@ -119,7 +119,7 @@ class Command:
         return next(value for _, each, value in self.parameters if each == key)
 
 
-def commands(payload: bytes) -> list[Command]:
+def commands(payload: bytes, network: bytes = b"") -> list[Command]:
     """The row of commands in a payload."""
     source, out = Bytes(payload), []
     while not source.over and (length := source.varint()):
@@ -127,7 +127,7 @@ def commands(payload: bytes) -> list[Command]:
         body = Bytes(source.take(length))
         form = head & 7
         request = body.number(2) if form in (2, 3) else None
-        out.append(Command(head >> 3, form, request, objects(body, 1, head >> 3)))
+        out.append(Command(head >> 3, form, request, objects(body, 1, head >> 3, network)))
         if not body.over:
             raise Wrong("bytes that belong to nothing")
     return out

@@ -106,13 +106,13 @@ class Number:
 class List:
     """One compressed list."""
 
-    def __init__(self, data: bytes, subject: int, tables: Tables) -> None:
+    def __init__(self, data: bytes, subject: int, tables: Tables, network: bytes = b"") -> None:
         self.number = Number(data, tables)
         self.tables = tables
         self.before = 0
         plan = self.plan(2**20 + subject)
         self.data, self.at = data, self.number.end()
-        self.wides: list[bytes] = []
+        self.wides: list[bytes] = [network] if network else []
         self.addresses = {2: (bytes(4), 0), 7: (bytes(16), 0)}
         self.objects = [self.built(*each) for each in plan]
 
@@ -146,10 +146,12 @@ class List:
                 self.before = value
             return value
         if kind == 3:
-            text, last = b"", 0
+            text, last = b"\0", 0
             while last := number.choice("class", last):
-                text += self.tables.classes[last][number.choice("letter", last) :][:1]
-            return text.decode()
+                context = text[-1] * 256 + last
+                context = context if str(context) in self.tables.tables["letter"] else last
+                text += self.tables.classes[last][number.choice("letter", context) :][:1]
+            return text[1:].decode()
         if kind == 6:
             count = number.rest(number.choice("count", context))
             return [number.rest(number.choice("item", context)) for _ in range(count)]

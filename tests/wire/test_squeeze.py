@@ -87,15 +87,15 @@ def test_the_empty_list_is_the_published_one() -> None:
     assert decode_objects(Reader(bytes.fromhex("4215")), 27) == []
 
 
-@given(LISTS_IN_BLOBS, SUBJECTS, st.binary(max_size=6))
-def test_every_list_comes_back(objects: ObjectList, subject: int, after: bytes) -> None:
+@given(LISTS_IN_BLOBS, SUBJECTS, st.binary(max_size=6), st.sampled_from([b"", b"network!"]))
+def test_every_list_comes_back(objects: ObjectList, subject: int, after: bytes, network: bytes) -> None:
     raw = encode_objects(objects)
-    packed = squeezed(objects, subject, len(raw))
+    packed = squeezed(objects, subject, len(raw), network)
     if packed is None:
         assert len(raw) > GROWTH_FREE + GROWTH
         return
     reader = Reader(packed + after)
-    assert decode_objects(reader, subject) == objects
+    assert decode_objects(reader, subject, 0, network) == objects
     assert reader.left == len(after)
 
 
@@ -195,6 +195,16 @@ def test_repeated_values_are_referred_to() -> None:
     assert once is not None
     assert twice is not None
     assert len(twice) - len(once) < len(key) + 14 + 8
+
+
+def test_the_network_is_known_to_both() -> None:
+    objects: ObjectList = [(Kind.WIDE, 1, b"network!"), (Kind.BLOB, 2, bytes(range(40)))]
+    known, unknown = squeezed(objects, 27, 0, b"network!"), squeezed(objects, 27, 0)
+    assert known is not None
+    assert unknown is not None
+    assert len(known) <= len(unknown) - 7
+    with pytest.raises(Malformed, match="refers to"):
+        decode_objects(Reader(known), 27)
 
 
 @pytest.mark.parametrize("objects", AT_THEIR_BOUNDS, ids=str)

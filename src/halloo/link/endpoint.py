@@ -50,6 +50,7 @@ class Endpoint:
     def __init__(self, persona: Persona, cloak_key: bytes, hosts: Iterable[bytes], wall: float) -> None:
         self.persona = persona
         self.wall = wall
+        self._network = persona.notary.network
         self.datagrams = Datagrams(persona.suite, persona.suite.cloak(cloak_key, LAYOUTS), hosts, persona.rng)
         self.streams = Streams(persona.suite, cloak_key, persona.rng)
         self.faults = 0
@@ -133,7 +134,7 @@ class Endpoint:
                     link.again_at = now + link.wait
                     self._greet(link, out)
                 if now >= link.renew_at:
-                    link.reliable.say(encode_command(link.renew(self.persona, now), compressed=True))
+                    link.reliable.say(self._said(link.renew(self.persona, now)))
                 self._dirty[number] = link
         return out
 
@@ -158,7 +159,7 @@ class Endpoint:
         link = self._peers.get(peer)
         if link is not None:
             if link.session is not None:
-                link.reliable.say(encode_command(Goodbye(reason=reason[:120]), compressed=True))
+                link.reliable.say(self._said(Goodbye(reason=reason[:120])))
                 self._flush(link, now, out)
             self._forget(link, out)
             out.append(Down(peer, reason))
@@ -177,13 +178,13 @@ class Endpoint:
             link = self._peers.get(to)
             if link is None:
                 return []
-            if not link.reliable.say(encode_command(message, compressed=True)):
+            if not link.reliable.say(self._said(message)):
                 out: list[Output] = []
                 self._drop(link, "too much waits unheard", out)
                 return out
             self._dirty[link.number] = link
             return []
-        return self._payload(to, self._next_frame(), encode_command(message, compressed=True))
+        return self._payload(to, self._next_frame(), self._said(message))
 
     def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
         """Send one packet of sound; without a link it goes nowhere."""
@@ -264,7 +265,7 @@ class Endpoint:
         elif body[:1] == SEALED_MARK:
             self._sealed_heard(frame, body, route, now, out)
         else:
-            for message in decode_commands(body, OPEN):
+            for message in decode_commands(body, OPEN, self._network):
                 self._open_heard(message, route, now, out)
 
     def _stream_frame(self, frame: StreamFrame, route: Stream, now: float, out: list[Output]) -> None:
@@ -309,7 +310,7 @@ class Endpoint:
             link.greeting, link.again_at, link.initiator = (), inf, None
         self._dirty[link.number] = link
         for command in link.reliable.heard(plain, now):
-            for message in decode_commands(command, SEALED):
+            for message in decode_commands(command, SEALED, self._network):
                 match message:
                     case Goodbye():
                         self._drop(link, message.reason or "the other side ended the link", out)
@@ -317,7 +318,7 @@ class Endpoint:
                     case Renew() | RenewAnswer() | RenewFinish():
                         reply = link.hear_renewal(self.persona, message, now)
                         if reply is not None:
-                            link.reliable.say(encode_command(reply, compressed=True))
+                            link.reliable.say(self._said(reply))
                     case _:
                         out.append(Heard(message, link.peer))
 
@@ -400,7 +401,7 @@ class Endpoint:
 
     def _greet(self, link: OneLink, out: list[Output]) -> None:
         for message in link.greeting:
-            out += self._payload(link.route, self._next_frame(), encode_command(message, compressed=True))
+            out += self._payload(link.route, self._next_frame(), self._said(message))
 
     # --- the way out ------------------------------------------------------------------------------------------
 
@@ -442,6 +443,10 @@ class Endpoint:
 
     def _through(self, channel: Channel, inner: bytes) -> list[Output]:
         return self.forward(channel.hop, channel.token, inner)
+
+    def _said(self, message: Message) -> bytes:
+        """The bytes of a message, as they are sent."""
+        return encode_command(message, compressed=True, network=self._network)
 
     def _next_frame(self) -> int:
         self._frame = self._frame + 2 & 0xFFFF

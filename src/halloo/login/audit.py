@@ -122,7 +122,7 @@ def examined(ledger: Ledger, claims: Claims, chain: NameChain, head: Head, known
     faults: list[str] = []
     by_number = {entry.number: entry for entry in chain.entries}
     mine = by_number.get(claims.entry)
-    if claims.entry and (mine is None or ledger.hash_of(mine) != claims.entry_hash):
+    if claims.entry and (mine is None or ledger.mark_of(mine) != claims.entry_hash):
         faults.append(f"entry {claims.entry}, which this device's credential names, is not in the log as it was")
     at, digest = known.seen
     if at and (at not in by_number or ledger.hash_of(by_number[at]) != digest):

@@ -16,8 +16,9 @@ from halloo.messages.credential import Notary, Sign
 from halloo.messages.log import MAX_COUNT, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
 from halloo.wire.command import Catalogue, decode_commands, decode_shape, encode_shape
 
-__all__ = ["NAME_SIZE", "Ledger", "WriteEntry", "one_command", "read_answer", "read_head"]
+__all__ = ["MARK_SIZE", "NAME_SIZE", "Ledger", "WriteEntry", "one_command", "read_answer", "read_head"]
 
+MARK_SIZE = 20  # bytes: to find two entries with the same mark, even one's own, takes 2**80 tries
 NAME_SIZE = 16  # bytes of a name's digest: who looks for a second name with the same needs 2**128 tries
 _NAME = b"halloo log name\n"
 _KEY = b"halloo log key\n"
@@ -51,6 +52,10 @@ class Ledger:
         blobs = (entry.name, entry.key, entry.previous, entry.previous_of_name)
         parts = b"".join(len(part).to_bytes(2, "big") + part for part in blobs)
         return self.digest(_ENTRY + self.network + numbers + parts)
+
+    def mark_of(self, entry: LogEntry) -> bytes:
+        """What a credential says of its entry: the beginning of its hash."""
+        return self.hash_of(entry)[:MARK_SIZE]
 
     def write(self, kind: EntryKind, name: bytes, key: bytes, wall: int) -> WriteEntry:
         """What puts an entry in its place.  ``name`` and ``key`` as digests, ``key`` empty in a revocation."""

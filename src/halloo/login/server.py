@@ -213,7 +213,7 @@ class LoginServer:
             issued=wall,
             network=self.network,
             entry=entry.number,
-            entry_hash=ledger.hash_of(entry),
+            entry_hash=ledger.mark_of(entry),
         )
         credential = issue(claims, self.signing_key, self.suite.network_identity.sign)
         return Decision(verdict=Verdict.OK, credential=credential, wall=wall)

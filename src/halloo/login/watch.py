@@ -23,7 +23,7 @@ from halloo.base.machine import Effects, Event, Numbers, Timers
 from halloo.login.asking import Asking
 from halloo.login.audit import Chain, contradiction
 from halloo.login.auditor import QUESTION, LogContradicted
-from halloo.login.log import Ledger, read_answer, read_head
+from halloo.login.log import MARK_SIZE, Ledger, read_answer, read_head
 from halloo.login.revocations import CREDENTIAL_LIFE, Revocations
 from halloo.messages.credential import Claims, Notary
 from halloo.messages.log import MAX_PAGE, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
@@ -89,11 +89,11 @@ class Watch:
     _newest: bytes = b""
     """The hash in ``head``."""
     _hashes: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
-    """By number, the hashes of the entries read last."""
+    """By number, the marks of the entries read last."""
     _names: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """By digest of a name, the number of its newest entry that was read."""
     _claimed: OrderedDict[int, tuple[bytes, str, bytes]] = field(default_factory=OrderedDict)
-    """By number, what was shown of entries still to come: (hash, in words where it stood, evidence)."""
+    """By number, what was shown of entries still to come: (mark, in words where it stood, evidence)."""
 
     def __post_init__(self) -> None:
         self.chain = Chain(self.ledger)
@@ -162,7 +162,7 @@ class Watch:
         if not head.count:
             return []
         where = f"a signed head of {head.count} entries that others were shown"
-        return self._claim(head.count, head.newest, where, encode_shape(signed))
+        return self._claim(head.count, head.newest[:MARK_SIZE], where, encode_shape(signed))
 
     def credential_shown(self, claims: Claims, credential: bytes, now: float) -> Effects:
         """Somebody shows us a credential that holds: does the log hold what it says?"""
@@ -196,7 +196,7 @@ class Watch:
         out: Effects = []
         for entry in entries:
             self.chain.add((entry,))
-            self._hashes[entry.number] = self.chain.newest
+            self._hashes[entry.number] = self.chain.newest[:MARK_SIZE]
             if len(self._hashes) > MAX_HASHES:
                 self._hashes.popitem(last=False)
             self._names.pop(entry.name, None)
@@ -204,7 +204,7 @@ class Watch:
             if len(self._names) > MAX_NAMES:
                 self._names.popitem(last=False)
             claimed = self._claimed.pop(entry.number, None)
-            if claimed is not None and claimed[0] != self.chain.newest:
+            if claimed is not None and claimed[0] != self.chain.newest[:MARK_SIZE]:
                 out.append(_another(entry.number, *claimed[1:]))
         return out
 
@@ -213,7 +213,7 @@ class Watch:
         match self.state:
             case State.HEAD:
                 self.chain.count, self.chain.newest = head.count, head.newest
-                self._hashes = OrderedDict({head.count: head.newest} if head.count else {})
+                self._hashes = OrderedDict({head.count: head.newest[:MARK_SIZE]} if head.count else {})
                 self.state, self._first = State.REVOCATIONS, 0
                 return [], True, 0
             case State.REVOCATIONS:

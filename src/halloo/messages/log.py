@@ -23,7 +23,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from halloo.base.machine import Message
-from halloo.wire.command import Form, Shape, blob, command, flag, nested, number, request_id, shape
+from halloo.wire.command import Form, Shape, blob, command, flag, nested, number, request_id, shape, wide
 
 __all__ = [
     "MAX_COUNT",
@@ -69,7 +69,7 @@ class LogEntry(Shape):
 class Head(Shape):
     """The log's whole state at ``wall``: the number of entries, and the hash of the newest (empty: none yet)."""
 
-    network: bytes = blob(0x01, least=8, most=8)
+    network: bytes = wide(0x01)
     count: int = number(0x02, most=MAX_COUNT)
     newest: bytes = blob(0x03, most=MAX_DIGEST, default=b"")
     wall: int = number(0x04, most=1 << 40)
