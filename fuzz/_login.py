@@ -209,7 +209,10 @@ def login_subjects(subject: type[Any], peer: Pick, route: Pick) -> tuple[Any, ..
             lambda renewal: (renewal.client._letter is not None, tuple(sorted(timer.name for timer in renewal.timers))),
             client_hears,
             hears=(LetterAnswer, LetterBack),
-            tidings={"certified": lambda renewal, rng, now: renewal.certified(_claims(rng, now), now)},
+            tidings={
+                "certified": lambda renewal, rng, now: renewal.certified(_claims(rng, now), now),
+                "hasten": lambda renewal, _, now: renewal.hasten(now),
+            },
             real=_letter_requests,
             bounds=asking,
         ),

@@ -148,6 +148,18 @@ def test_a_refusal_is_said_once_and_not_asked_again() -> None:
     assert machine.wake_at == inf
 
 
+def test_a_credential_that_is_not_taken_any_more_is_asked_about_at_once_but_not_after_a_refusal() -> None:
+    office = Office()
+    machine = renewal(office, office.ask(Purpose.SIGN_UP, "ada", "secret").credential)
+    machine.hasten(100.0)
+    letter, now = asked(machine)
+    assert 100 < now < 106
+    machine.hasten(now)
+    machine.receive(answer(office, letter, Decision(verdict=Verdict.REFUSED)), now)
+    machine.hasten(now + 1)
+    assert machine.wake_at > now + 0.9 * VALID_FOR  # nothing but the end
+
+
 # --- carried letters
 
 

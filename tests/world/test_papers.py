@@ -187,6 +187,23 @@ def test_a_revoked_key_is_renewed_no_more_and_leaves_the_directory() -> None:
     assert world.events(Renewed, "bob")
 
 
+def test_a_node_goes_on_whose_password_was_changed_by_another_program_of_its_device() -> None:
+    town = Town(22)
+    settled(town, "alice", "bob")
+    world = town.world
+    world.run(world.now + 60)
+    assert ask(town, "alice", Purpose.SIGN_UP, b"old").decision.verdict == Verdict.OK
+    # The same key, certified anew: the node itself still has the credential of before.
+    assert ask(town, "alice", Purpose.CHANGE_PASSWORD, b"old", b"new").decision.verdict == Verdict.OK
+    world.run(world.now + 1.3 * EVERY)
+    assert any("revoked" in lost.reason for lost in world.events(Lost, "alice"))
+    world.run(world.now + 180)
+    assert world.events(Renewed, "alice")
+    assert town.node("alice").join.peer is not None
+    assert search(town, "bob", "alice").entries
+    assert not world.events(RenewalRefused)
+
+
 def test_a_supernode_that_starts_later_hears_of_earlier_revocations() -> None:
     town = Town(8, supernodes=2)
     world = town.world

@@ -34,7 +34,7 @@ DAILY = 86_400.0  # seconds; 10 % more or less
 RETRY = 3_600.0  # seconds after an audit that nobody answered
 MAX_KNOWN = 64  # keys of this device remembered
 AT_A_TIME = 8  # entries: as many as a datagram carries, and a supernode
-PAGES = 64  # pages of one name that are read at most; some six entries each
+PAGES = 512  # pages of one name that are read at most; some six entries each
 QUESTION = 1_024  # bytes of padding: as long as the answer may be
 
 
@@ -189,9 +189,11 @@ class Auditor:
         except PeerError as fault:
             return out + self._failed(str(fault))
         self._head, self._pages = head, self._pages + 1
-        if message.more and message.entries and self._pages < PAGES:
-            return out + self._ask(message.entries[-1].number + 1, now)
-        return out + self._done(now)
+        if not message.more:
+            return out + self._done(now)
+        if not message.entries or self._pages >= PAGES:
+            return out + self._failed(f"the log has more entries of this name than can be read: over {self._pages * 6}")
+        return out + self._ask(message.entries[-1].number + 1, now)
 
     def brought_back(self, message: QuestionBack, now: float) -> Effects:
         """An answer that our supernode brings.  Raises Malformed."""

@@ -76,6 +76,11 @@ class LoginClient:
         """When ``wake`` has something to do."""
         return self.asking.wake_at
 
+    @property
+    def busy(self) -> bool:
+        """Whether a letter is out."""
+        return self._letter is not None
+
     def apply(self, application: Application, private: bytes, now: float) -> Effects:
         """Send the application, signed with ``private``, whose public part it names.
 

@@ -138,9 +138,7 @@ class LoginServer:
                 case Purpose.SIGN_UP if account is None:
                     return self._sign_up(name, application, host, carried, now)
                 case Purpose.SIGN_UP | Purpose.LOGIN | Purpose.CHANGE_PASSWORD if right:
-                    self._known[self._pair(name, host)] = None
-                    if len(self._known) > MAX_KNOWN:
-                        self._known.popitem(last=False)
+                    self._was_here(name, host, carried)
                     return self._certify(name, application, account, now)
                 case Purpose.RENEW | Purpose.REVOKE if standing and wall < standing.wall + self.valid_for + RENEW_GRACE:
                     return self._certify(name, application, account, now)
@@ -159,6 +157,13 @@ class LoginServer:
             return (b"known " + self._pair(name, host), limits.wrong_by_name), here
         return (b"name " + whose, limits.wrong_by_name), here, (b"all", limits.wrong_in_all)
 
+    def _was_here(self, name: str, host: bytes, carried: bool) -> None:
+        """A name was proved from a host; a supernode's says nothing of whom it carries for."""
+        if not carried:
+            self._known[self._pair(name, host)] = None
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+
     def _pair(self, name: str, host: bytes) -> bytes:
         return self.suite.digest(name.encode() + b"\n" + host)[:16]
 
@@ -175,6 +180,7 @@ class LoginServer:
         if not self.accounts.create(account):
             return Decision(verdict=Verdict.NAME_TAKEN, wall=wall)
         self.tries.spend(buckets, now)
+        self._was_here(name, host, carried)
         return self._certify(name, application, account, now)
 
     def _certify(self, name: str, application: Application, account: Account | None, now: float) -> Decision:

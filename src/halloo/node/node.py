@@ -19,7 +19,7 @@ from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
 from halloo.link.persona import Persona
-from halloo.login.auditor import Memory
+from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
@@ -322,16 +322,8 @@ class Node:
         out = self.papers.auditor.certified(event.claims, now) if self.papers.auditor else []
         return out + self.publisher.publish(now)
 
-    def _head_seen(self, event: HeadSeen, now: float) -> Effects:
-        if self.supernode is not None:
-            self.supernode.head = event.signed
-        return []
-
-    def _record_kept(self, event: RecordKept, now: float) -> Effects:
-        return self.papers.credential_seen(event.entry, now)
-
-    def _keys_revoked(self, event: KeysRevoked, now: float) -> Effects:
-        return self.supernode.call_back() if self.supernode else []
+    def _of_papers(self, event: Event, now: float) -> Effects:
+        return self.papers.react(event, self.supernode, now)
 
     def _searched(self, event: SearchDone, now: float) -> Effects:
         return self.calls.found(event, now)
@@ -399,9 +391,10 @@ class Node:
         Joined: _joined,
         Lost: _lost,
         Renewed: _renewed,
-        HeadSeen: _head_seen,
-        KeysRevoked: _keys_revoked,
-        RecordKept: _record_kept,
+        Audited: _of_papers,
+        HeadSeen: _of_papers,
+        KeysRevoked: _of_papers,
+        RecordKept: _of_papers,
         SearchDone: _searched,
         Answered: _call_event,
         Ended: _call_event,

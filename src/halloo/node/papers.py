@@ -14,19 +14,20 @@ from random import Random
 from typing import Any
 
 from halloo.base.address import Peer
-from halloo.base.machine import Effects, Machine, Message, Numbers
+from halloo.base.machine import Effects, Event, Machine, Message, Numbers
 from halloo.link.persona import Persona
-from halloo.login.auditor import Auditor, Memory
+from halloo.login.auditor import Audited, Auditor, Memory
 from halloo.login.carrier import Carrier
 from halloo.login.client import LoginClient
 from halloo.login.log import Ledger
 from halloo.login.renewal import Renewal
 from halloo.login.revocations import Revocations
-from halloo.login.watch import Watch
-from halloo.messages.credential import Claims, Entry, credential_of
+from halloo.login.watch import HeadSeen, KeysRevoked, Watch
+from halloo.messages.credential import Claims, credential_of
 from halloo.messages.log import CarryQuestion, LogTold, QuestionBack, SignedHead
 from halloo.messages.login import CarryLetter, LetterAnswer, LetterBack
 from halloo.node.descriptor import Descriptor
+from halloo.overlay.supernode import RecordKept, Supernode
 
 __all__ = ["Papers"]
 
@@ -123,6 +124,19 @@ class Papers:
                 return self.auditor.brought_back(message, now)
         return []
 
+    def react(self, event: Event, supernode: Supernode | None, now: float) -> Effects:
+        """What an event of ours, or of our supernode's duties, means for the others."""
+        match event:
+            case Audited() if self.renewal is not None and event.report.revoked is not None:
+                return self.renewal.hasten(now)  # a credential that was revoked may have a key that was not
+            case RecordKept() if self.watch is not None:
+                return self.watch.credential_shown(event.entry.claims, event.entry.record.credential, now)
+            case HeadSeen() if supernode is not None:
+                supernode.head = event.signed
+            case KeysRevoked() if supernode is not None:
+                return supernode.call_back()
+        return []
+
     def carry(self, message: CarryLetter | CarryQuestion, sender: Peer, key: bytes, now: float) -> Effects:
         """A node of ours wants a letter, or a question about the log, carried."""
         if self.carrier is None:
@@ -142,10 +156,6 @@ class Papers:
     def entry_shown(self, number: int, now: float) -> Effects:
         """Our supernode tells how far it has read our name in the log."""
         return self.auditor.entry_shown(number, now) if self.auditor else []
-
-    def credential_seen(self, entry: Entry, now: float) -> Effects:
-        """A node of ours shows its credential."""
-        return self.watch.credential_shown(entry.claims, entry.record.credential, now) if self.watch else []
 
     def down(self, peer: Peer) -> Effects:
         """A link ended."""

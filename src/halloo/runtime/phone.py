@@ -90,10 +90,12 @@ class Phone:
         self.on_event: Callable[[Event], None] = lambda _: None
         self.on_account: Callable[[Account], None] = lambda _: None
         """Is given the account whenever the network has certified it anew."""
+        self.on_learnt: Callable[[], None] = lambda: None
+        """Called when ``memory`` or ``acquaintances`` hold something new."""
         self.proxy: Proxy | None = None
         """What makes connections for us where nothing else can; set it before ``open``."""
         self.memory = Memory()
-        """What audits of the own name have seen; set it before ``open``, keep it after ``close``."""
+        """What audits of the own name have seen; set it before ``open``."""
         self.acquaintances = Acquaintances()
         """Whose keys we know; the same."""
         self._key_changes: dict[bytes, KeyChange] = {}
@@ -411,6 +413,8 @@ class Phone:
         if isinstance(event, Renewed) and self.account is not None:
             self.account = replace(self.account, credential=event.credential)
             self.on_account(self.account)
+        if isinstance(event, Audited):
+            self.on_learnt()
         if isinstance(event, Rang):
             self._meet(event.call)
             if not event.outgoing:
@@ -430,6 +434,7 @@ class Phone:
             change = self.acquaintances.met(report.name, key, int(time.time()))
             if change is not None:
                 self._key_changes[call] = change
+            self.on_learnt()
 
     async def _listen_to_ipv6_too(self, tcp_ports: tuple[int, ...]) -> None:
         """Where every IPv4 address was asked for, every IPv6 one is meant as well, if the machine has that."""
