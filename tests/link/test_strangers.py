@@ -149,7 +149,8 @@ def test_an_answer_to_the_hello_without_cookie_is_refused_after_one_with() -> No
     pair = Pair(PLAIN)
     kept: list[bytes] = []
     pair.spoil = lambda data: kept.append(data) or []  # type: ignore[func-returns-value]
-    pair.ends[HERE].datagrams.public[4] = HERE.host
+    for who, end in pair.ends.items():
+        end.datagrams.public[4] = who.host
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), 0.0))
     answers = pair.ends[THERE].receive(kept[0], HERE, 0.0)
     (link,) = pair.ends[HERE]._links.values()
