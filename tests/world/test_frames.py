@@ -1,0 +1,50 @@
+"""Every kind of frame, datagram and stream, occurs in the traffic of an ordinary town."""
+
+import pytest
+from town_calls import Talkers
+
+from halloo.base.errors import PeerError
+from halloo.call.call import Answered
+from halloo.link.datagrams import LAYOUTS, NOWHERE
+from halloo.overlay.publish import Published
+from halloo.path.reach import Policy
+from halloo.sim.town import Town
+from halloo.sim.world import Passed
+from halloo.wire.frame import FrameKind, is_wanted
+
+
+@pytest.mark.parametrize("profile", ["modern", "classic"])
+def test_every_kind_of_frame_is_in_use(profile: str, seed: int) -> None:
+    town = Town(seed, profile=profile, net={"loss": 0.1})
+    passed: list[Passed] = []
+    town.world.tap = passed.append
+    people = Talkers(town)
+    for name in ("alice", "bob", "carol", "ada"):
+        people.settle(name)
+    town.world.run(60, lambda: len(town.world.events(Published)) >= 4)
+    town.world.kill("supernode0")  # a new one is found, and what it should hold is replicated
+    town.world.run(town.world.now + 150)
+    for policy in (Policy.DIRECT, Policy.RELAYED):
+        call = people.dial("alice", "bob", policy)
+        before = len(town.world.events(Answered))
+        town.world.run(town.world.now + 30, lambda before=before: len(town.world.events(Answered)) > before)  # type: ignore[misc]
+        town.world.run(town.world.now + 10)
+        if call in town.node("alice").calls.active:
+            town.act("alice", town.node("alice").calls.hang_up(call, town.world.now))
+        town.world.run(town.world.now + 5)
+    cloak = town.suite.cloak(town.descriptor.cloak_key, LAYOUTS)
+    seen: set[FrameKind] = set()
+    wanted = 0
+    for one in passed:
+        if one.stream:
+            continue
+        for source in (one.source.host, NOWHERE[len(one.source.host)]):
+            for there in (one.destination.host, NOWHERE[4]):
+                try:
+                    covered = cloak.uncover(one.data, source, there)
+                except PeerError:
+                    continue
+                seen.add(FrameKind(covered.kind))
+                wanted += covered.kind == FrameKind.FRAGMENT and is_wanted(covered.head)
+    assert seen == set(FrameKind)
+    assert wanted or profile == "classic"  # there hardly anything is long enough to be cut
