@@ -16,7 +16,7 @@ from halloo.base.effects import Send
 from halloo.base.errors import PeerError, Refused
 from halloo.crypto.classic import crc
 from halloo.crypto.suite import Suite
-from halloo.login.letter import Correspondence, open_letter, write_letter
+from halloo.login.letter import _LETTER, APPLICATION_SIZE, Correspondence, _filled, _seal, open_letter, write_letter
 from halloo.login.server import SEEN_FOR
 from halloo.messages.credential import credential_of
 from halloo.messages.login import Application, Decision, Letter, LetterAnswer, Purpose, Verdict
@@ -138,6 +138,22 @@ def test_a_letter_cannot_be_made_another_users(suite: Suite) -> None:
 
 
 @suites
+def test_a_letter_cannot_be_passed_on(suite: Suite) -> None:
+    """A dishonest server of another network, to which ada wrote with the same key, seals her very letter to this one:
+    she signed the enclosed secret with it, and that is another now."""
+    theirs, ours = Office(suite), Office(suite)
+    ours.letter = suite.network_envelope.make(random.Random(12), b"")
+    ours.letter_key = suite.network_envelope.public(ours.letter)
+    letter, _ = written(theirs, purpose=Purpose.SIGN_UP)
+    application, _ = open_letter(suite, theirs.letter, letter)
+    assert application.signature
+    secret, enclosed = suite.network_envelope.enclose(ours.letter_key, random.Random(13))
+    sealed = _seal(suite, secret, _LETTER).close(0, _filled(application, APPLICATION_SIZE), enclosed)
+    with pytest.raises(Refused, match="not signed"):
+        open_letter(suite, ours.letter, Letter(enclosed=enclosed, sealed=sealed, request=1))
+
+
+@suites
 def test_an_answer_altered_on_its_way(suite: Suite) -> None:
     """A refusal is made a yes: in classic the user reads it so (and finds no credential in it); in modern nothing."""
     office = signed_up(suite, proof(suite))
@@ -239,8 +255,8 @@ def test_no_answer_tells_whether_a_name_exists(suite: Suite) -> None:
 
 
 @suites
-def test_the_dark_server_is_not_a_yes(suite: Suite) -> None:
-    """Silence, or an empty answer, certifies nothing; only the network's signature does."""
+def test_only_the_networks_signature_certifies(suite: Suite) -> None:
+    """Whatever is answered, and whoever answers: a credential with one letter changed is none."""
     office = signed_up(suite, proof(suite))
     letter, correspondence = written(office, proof=proof(suite))
     answer = answered(office, letter)

@@ -111,6 +111,24 @@ def test_old_keys_are_good_for_nothing_but_what_was_late() -> None:
         assert there.open(FrameKind.MEDIA, bytes(4), *packet)[0] == bytes([number])
 
 
+def test_the_first_word_under_new_keys_ends_the_old_ones() -> None:
+    """Seen from the side that began: it learns by that word that the other side has changed."""
+    old = LinkKeys(MODERN.number, 1, 2, bytes(32), bytes(32), b"before")
+    new = LinkKeys(MODERN.number, 1, 2, bytes(range(32)), bytes(range(32)), b"after")
+    here, there = Session(MODERN, old, began=True), Session(MODERN, old, began=False)
+    here.expect(new)
+    there.sent = 7
+    there.renew(new)
+    assert here.open(FrameKind.MEDIA, bytes(4), *there.close(FrameKind.MEDIA, bytes(4), b"new"))[0] == b"new"
+    thief = Session(MODERN, old, began=False)
+    for number in (8, 9, 100, 500):
+        thief.sent = number
+        with pytest.raises(Refused):
+            here.open(FrameKind.MEDIA, bytes(4), *thief.close(FrameKind.MEDIA, bytes(4), b"forged"))
+    thief.sent = 3  # as an honest packet that was late
+    assert here.open(FrameKind.MEDIA, bytes(4), *thief.close(FrameKind.MEDIA, bytes(4), b"late"))[0] == b"late"
+
+
 def test_the_old_keys_leave_the_memory() -> None:
     old = LinkKeys(MODERN.number, 1, 2, bytes(32), bytes(32), b"before")
     new = LinkKeys(MODERN.number, 1, 2, bytes(range(32)), bytes(range(32)), b"after")

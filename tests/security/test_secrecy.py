@@ -112,16 +112,17 @@ def test_who_breaks_x25519_later_reads_nothing() -> None:
     (private,), (way_back,) = envelope.privates, back.privates
     initiators = MODERN.answer_envelope.disclose(way_back, finish.enclosed)
     assert initiators == attacker.keys[ALICE][0].initiators  # this half has fallen
-    half = curve_broken(private, answer.enclosed, hello.envelope)
     first = after_answer(suite, hello, answer)
     second = after_finish(suite, first, answer.proof, replace(finish, proof=b""))
-    assert attacker.read([(initiators, half, second), (initiators, bytes(32), second)]) == []
-    for label, secret, transcript, proof in (
-        (RESPONDER, half, first, answer.proof),
-        (INITIATOR, initiators + half, second, finish.proof),
-    ):
-        with pytest.raises(PeerError):
-            attacker.opened_proof(label, secret, transcript, proof)
+    for half in (curve_broken(private, answer.enclosed, hello.envelope, rest) for rest in (bytes(32), b"")):
+        assert attacker.read([(initiators, each, second) for each in (half, bytes(32), b"")]) == []
+        for label, secret, transcript, proof in (
+            (RESPONDER, half, first, answer.proof),
+            (INITIATOR, initiators + half, second, finish.proof),
+            (INITIATOR, initiators, second, finish.proof),
+        ):
+            with pytest.raises(PeerError):
+                attacker.opened_proof(label, secret, transcript, proof)
     # With ML-KEM broken as well, the same steps read everything: nothing else stands in his way.
     lattice = MLKEM768PrivateKey.from_seed_bytes(private[X:]).decapsulate(answer.enclosed[X:])
     whole = curve_broken(private, answer.enclosed, hello.envelope, lattice)
@@ -136,12 +137,13 @@ def test_who_breaks_ml_kem_reads_nothing_either() -> None:
     (hello,), (answer,), (finish,) = (attacker.said(kind) for kind in (Hello, HelloAnswer, Finish))
     (private,) = envelope.privates
     lattice = MLKEM768PrivateKey.from_seed_bytes(private[X:]).decapsulate(answer.enclosed[X:])
-    half = MODERN.digest.derive(lattice + bytes(32), "halloo hybrid envelope", answer.enclosed + hello.envelope, 32)
     first = after_answer(suite, hello, answer)
     second = after_finish(suite, first, answer.proof, replace(finish, proof=b""))
-    assert attacker.read([(bytes(32), half, second)]) == []
-    with pytest.raises(PeerError):
-        attacker.opened_proof(RESPONDER, half, first, answer.proof)
+    for rest in (bytes(32), b""):
+        half = MODERN.digest.derive(lattice + rest, "halloo hybrid envelope", answer.enclosed + hello.envelope, 32)
+        assert attacker.read([(bytes(32), half, second), (b"", half, second)]) == []
+        with pytest.raises(PeerError):
+            attacker.opened_proof(RESPONDER, half, first, answer.proof)
 
 
 @suites
