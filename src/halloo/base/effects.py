@@ -68,10 +68,14 @@ class Forward(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Link(Effect):
-    """Make a link over ``route``; it shall be called ``peer``.  The answer is that it is up, or down with a reason."""
+    """Make a link over ``route``; it shall be called ``peer``.  The answer is that it is up, or down with a reason.
+
+    ``key``: the identity key that the other side has to prove, where it is known before; nobody else learns who asks.
+    """
 
     peer: Peer
     route: Route
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.errors import Malformed, PeerError, Refused
 from halloo.base.machine import Alarms, Effect, Message, Numbers
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.handshake import Initiator, Responder
+from halloo.link.handshake import Initiator, Responder, SomebodyElse
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
 from halloo.link.persona import Persona
@@ -139,13 +139,13 @@ class Endpoint:
 
     # --- what the owner wants ---------------------------------------------------------------------------------
 
-    def link(self, peer: Peer, route: Route, now: float) -> list[Output]:
-        """Begin a link over ``route`` under the number ``peer``."""
+    def link(self, peer: Peer, route: Route, now: float, key: bytes = b"") -> list[Output]:
+        """Begin a link under the number ``peer``, over ``route``, with the holder of ``key`` (empty: with anybody)."""
         out: list[Output] = []
         if len(self._links) >= MAX_LINKS:
             return [Down(peer, "too many links")]
         link = self._new(peer, route, now, inbound=False)
-        link.initiator = Initiator(self.persona, link.number)
+        link.initiator = Initiator(self.persona, link.number, key)
         link.greeting = (link.initiator.hello,)
         link.again_at = now + link.wait
         self._greet(link, out)
@@ -386,7 +386,11 @@ class Endpoint:
         if link is None or link.initiator is None:
             raise Refused("an answer to no Hello of ours")
         if link.session is None:
-            finish, link.session, party = link.initiator.answer(answer, now + self.wall)
+            try:
+                finish, link.session, party = link.initiator.answer(answer, now + self.wall)
+            except SomebodyElse as fault:
+                self._drop(link, str(fault), out)
+                return
             link.theirs = answer.link.to_bytes(4, "big")
             link.greeting, link.wait = (finish,), HELLO_AGAIN
             self._standing(link, party, now, out)
@@ -396,10 +400,11 @@ class Endpoint:
 
     def _finish(self, finish: Finish, now: float, out: list[Output]) -> None:
         link = self._links.get(finish.to)
-        if link is None or link.responder is None:
+        if link is None or not link.inbound:
             raise Refused("the end of no handshake of ours")
-        if link.session is None:
+        if link.responder is not None:
             link.session, party = link.responder.finish(finish, now + self.wall)
+            link.responder = None  # its secrets would open what is said before the keys are renewed
             self._strangers.remove(link)
             link.greeting = ()
             self._standing(link, party, now, out)

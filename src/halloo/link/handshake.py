@@ -29,6 +29,7 @@ __all__ = [
     "RESPONDER",
     "Initiator",
     "Responder",
+    "SomebodyElse",
     "after_answer",
     "after_finish",
 ]
@@ -38,12 +39,17 @@ INITIATOR = b"halloo initiator\n"
 RETRIES = 2  # cookies that are followed: the other side may have begun anew in between
 
 
-class Initiator:
-    """The side that begins."""
+class SomebodyElse(Refused):
+    """Who answered has proved a key, but not the one that was looked for."""
 
-    def __init__(self, persona: Persona, link: int) -> None:
+
+class Initiator:
+    """The side that begins.  ``key``: the identity key it looks for; empty: whoever is there."""
+
+    def __init__(self, persona: Persona, link: int, key: bytes = b"") -> None:
         suite = persona.suite
         self._persona = persona
+        self._key = key
         self._private = suite.envelope.make(persona.rng, persona.private)
         self._retries = 0
         self.hello = Hello(suite=suite.number, link=link, envelope=suite.envelope.public(self._private))
@@ -58,12 +64,15 @@ class Initiator:
         """The last message, the keys, and who the responder is.
 
         Raises:
+            SomebodyElse: another key than the one looked for was proved.
             Refused, Malformed: the answer proves nothing.
         """
         persona, suite = self._persona, self._persona.suite
         secret = suite.envelope.disclose(self._private, heard.enclosed)
         transcript = after_answer(suite, self.hello, heard)
         party = persona.open_proof(RESPONDER, secret, transcript, heard.proof, wall)
+        if self._key and party.key != self._key:  # before our own proof: he is not to learn who we are
+            raise SomebodyElse("somebody else answered at the address")
         mine, enclosed = suite.answer_envelope.enclose(heard.envelope, persona.rng)
         bare = Finish(to=heard.link, enclosed=enclosed)
         transcript = after_finish(suite, transcript, heard.proof, bare)

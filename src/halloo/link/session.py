@@ -67,15 +67,23 @@ class Session:
 
     def _opened(self, sequence: int, sealed: bytes, beside: bytes) -> bytes:
         try:
-            return self._into.open(sequence, sealed, beside)
+            plain = self._into.open(sequence, sealed, beside)
         except Refused:
             if self._next is not None:
                 plain = self._next[1].open(sequence, sealed, beside)
                 self._turn()
+                self._old_until = sequence
                 return plain
             if self._old is not None and sequence < self._old_until:
                 return self._old.open(sequence, sealed, beside)
             raise
+        if self._old is not None:
+            # The other side changes its keys once: what it numbers higher than this is under the present ones.  So
+            # whoever has the old keys cannot speak under them, and they are forgotten as soon as they open nothing.
+            self._old_until = min(self._old_until, sequence)
+            if sequence > self._old_until + REORDERED:
+                self._old = None
+        return plain
 
     def _turn(self) -> None:
         """The next keys become the present ones."""

@@ -106,7 +106,7 @@ class Station:
             case Send():
                 return endpoint.send(effect.to, effect.message, now)
             case Link():
-                return endpoint.link(effect.peer, effect.route, now)
+                return endpoint.link(effect.peer, effect.route, now, effect.key)
             case Unlink():
                 return endpoint.unlink(effect.peer, effect.reason, now)
             case Reroute():

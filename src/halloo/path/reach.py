@@ -184,7 +184,7 @@ class Reach:
     def _try(self, route: Route) -> Effects:
         peer = Peer(self.peers())
         self._tries[peer] = route
-        return [Link(peer, route)]
+        return [Link(peer, route, self.key)]
 
     def _relay(self, now: float) -> Effects:
         supernode = self.listing.supernode
