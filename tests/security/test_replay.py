@@ -206,6 +206,6 @@ def test_a_flood_of_half_handshakes_leaves_room(suite: Suite) -> None:
     attacker.rule = lambda seen: [] if seen.to == MALLORY else None
     for number in range(300):
         attacker.tell(MALLORY, BOB, replace(template, link=number))
-    assert len(attacker.ends[BOB]._half_open) <= 256
+    assert len(attacker.ends[BOB]._strangers) <= 256
     attacker.meet()
     assert [up.party.name for up in attacker.ups(BOB)] == ["alice"]
