@@ -228,3 +228,44 @@ def test_the_tables_are_whole() -> None:
             assert each[-1] == WHOLE
             assert all(a < b for a, b in pairwise(each))
     assert len(set(FREQUENT)) == len(FREQUENT)
+
+
+def test_numbers_that_no_list_has() -> None:
+    """Every interval is cut down to whole units: what is left over at its end belongs to no choice."""
+    for tail in range(1, 40):
+        with pytest.raises(Malformed):
+            _read_on(Decoder(b"\xff" * tail))
+
+
+def _read_on(decoder: Decoder) -> None:
+    for _ in range(200):
+        decoder.choice([0, 1000, WHOLE])
+        decoder.bits(16)
+    decoder.end()
+
+
+def test_more_objects_than_a_list_may_have() -> None:
+    objects: ObjectList = [(Kind.BLOB, 1, b"")] * 300
+    packed = squeezed(objects, 27, 0)
+    assert packed is not None
+    with pytest.raises(Malformed, match="more than 256"):
+        decode_objects(Reader(packed + bytes(400)), 27)
+
+
+def test_more_numbers_than_a_list_may_have() -> None:
+    packed = squeezed([(Kind.NUMBERS, 1, (0,) * 1_025)], 27, 0)
+    assert packed is not None
+    with pytest.raises(Malformed, match="1025 numbers"):
+        decode_objects(Reader(packed + bytes(400)), 27)
+
+
+def test_a_text_longer_than_any() -> None:
+    packed = squeezed([(Kind.TEXT, 1, "e" * 4_097)], 27, 0)
+    assert packed is not None
+    with pytest.raises(Malformed, match="no end within"):
+        decode_objects(Reader(packed + bytes(400)), 27)
+
+
+def test_depth_counts_from_outside() -> None:
+    with pytest.raises(Malformed, match="deeper"):
+        decode_objects(Reader(bytes.fromhex("4215")), 27, 4)
