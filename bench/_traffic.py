@@ -37,8 +37,8 @@ from halloo.wire.objects import ObjectList
 
 __all__ = ["Captured", "captured"]
 
-Captured = list[tuple[int, ObjectList]]
-"""(number of the command, its list) in the order of being said."""
+Captured = list[tuple[int, ObjectList, bytes]]
+"""(number of the command, its list, id of the network) in the order of being said."""
 
 # Names are made of common words, as people make them: alone, in pairs, with a number behind.
 WORDS = tuple(  # split at run time: a list of literals would be four times as long
@@ -96,9 +96,9 @@ def _listening(said: Captured) -> Iterator[None]:
     """Keep every list that is handed to the writer of what is sent."""
     writer = command.shortest_form
 
-    def listening(objects: ObjectList, subject: int) -> bytes:
-        said.append((subject, objects))
-        return writer(objects, subject)
+    def listening(objects: ObjectList, subject: int, network: bytes) -> bytes:
+        said.append((subject, objects, network))
+        return writer(objects, subject, network)
 
     command.shortest_form = listening  # type: ignore[attr-defined]
     try:

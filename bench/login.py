@@ -37,7 +37,7 @@ from halloo.base.address import Address, Wire
 from halloo.base.effects import Send, Transmit
 from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
-from halloo.link.handshake import Persona
+from halloo.link.persona import Persona
 from halloo.login.letter import write_letter
 from halloo.login.log import Ledger
 from halloo.login.server import LoginServer, Served

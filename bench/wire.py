@@ -37,7 +37,7 @@ from halloo.messages import call, overlay, path
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.wire.buffer import Reader
-from halloo.wire.objects import ObjectList, decode_objects, encode_objects, shortest_form
+from halloo.wire.objects import decode_objects, encode_objects, shortest_form
 
 TRAINING = (1, 2, 3, 4)
 TARGETS = {
@@ -60,7 +60,7 @@ HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 
 def sizes(seeds: list[int]) -> dict[str, Any]:
     """Bytes of all lists: raw, ours, zstd, zlib."""
-    trained = [encode_objects(objects) for seed in TRAINING for _, objects in captured(seed)["modern"]]
+    trained = [encode_objects(objects) for seed in TRAINING for _, objects, _ in captured(seed)["modern"]]
     rivals = {"zstd": _zstd(trained), "zlib": _zlib(trained)}
     figures: dict[str, Any] = {}
     by_command: dict[str, Counter[str]] = {}
@@ -87,9 +87,9 @@ def _totals(
     said: Captured, rivals: dict[str, Callable[[bytes], int]], by_command: dict[str, Counter[str]]
 ) -> Counter[str]:
     totals: Counter[str] = Counter()
-    for number, objects in said:
+    for number, objects, network in said:
         raw = encode_objects(objects)
-        ours = {"lists": 1, "raw": len(raw), "ours": len(shortest_form(objects, number))}
+        ours = {"lists": 1, "raw": len(raw), "ours": len(shortest_form(objects, number, network))}
         for name, rival in rivals.items():
             ours[name] = min(len(raw), rival(raw))
         totals.update(ours)
@@ -136,24 +136,24 @@ def _zlib(trained: list[bytes]) -> Callable[[bytes], int]:
 def times(seed: int) -> dict[str, Any]:
     """Microseconds to write and to read a list: of a typical one (a user's record), and of the mean of all."""
     said = captured(seed)["modern"]
-    typical = [(number, objects) for number, objects in said if NAMES[number] == "Store"]
+    typical = [one for one in said if NAMES[one[0]] == "Store"]
     mixed = [one for one in said if one[0] not in KEYS][:2000]
     figures = {}
     for name, lists in (("", typical), ("_mean", mixed)):
-        packed = [(number, shortest_form(objects, number)) for number, objects in lists]
+        packed = [(number, shortest_form(objects, number, network), network) for number, objects, network in lists]
         figures[f"encode{name}_us"] = _each(lambda lists=lists: _encode_all(lists), len(lists))  # type: ignore[misc]
         figures[f"decode{name}_us"] = _each(lambda packed=packed: _decode_all(packed), len(packed))  # type: ignore[misc]
     return figures
 
 
-def _encode_all(lists: list[tuple[int, ObjectList]]) -> None:
-    for number, objects in lists:
-        shortest_form(objects, number)
+def _encode_all(lists: Captured) -> None:
+    for number, objects, network in lists:
+        shortest_form(objects, number, network)
 
 
-def _decode_all(packed: list[tuple[int, bytes]]) -> None:
-    for number, data in packed:
-        decode_objects(Reader(data), number)
+def _decode_all(packed: list[tuple[int, bytes, bytes]]) -> None:
+    for number, data, network in packed:
+        decode_objects(Reader(data), number, 0, network)
 
 
 def _each(work: Callable[[], object], count: int) -> float:

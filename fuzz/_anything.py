@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from halloo.base.address import Address
-from halloo.messages import login
+from halloo.messages import log, login
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Claims, Listing, Record, SignedClaims
 from halloo.messages.link import Proof
@@ -16,7 +16,8 @@ from halloo.wire.objects import Kind
 __all__ = ["MESSAGES", "SHAPES", "any_address", "anything"]
 
 MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision]
+LOG_SHAPES = (log.LogEntry, log.Head, log.SignedHead)
+SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, login.Application, login.Decision, *LOG_SHAPES]
 
 
 def anything(rng: Random, kind: type[Any], real: dict[str, list[Any]] | None = None) -> Any:
@@ -24,9 +25,7 @@ def anything(rng: Random, kind: type[Any], real: dict[str, list[Any]] | None = N
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         rule = field.metadata.get("rule")
-        known = real.get(field.name) if real else None
-        if known and isinstance(known[0], str) and (rule is None or rule.kinds[0] is not Kind.TEXT):
-            known = None  # a field of the same name, and of another kind
+        known = [value for value in real.get(field.name, ()) if _fits(rule, value)] if real else None
         if known and rng.random() < 0.5:
             values[field.name] = rng.choice(known)
         elif rule is None:
@@ -39,6 +38,17 @@ def anything(rng: Random, kind: type[Any], real: dict[str, list[Any]] | None = N
             several = tuple(_value(rng, rule) for _ in range(count))
             values[field.name] = several if rule.many else several[0]
     return kind(**values)
+
+
+def _fits(rule: Any, value: Any) -> bool:
+    """Whether a value that is in use under a name can be that field's: names of fields mean several things."""
+    if rule is None or rule.kinds[0] is Kind.NUMBER:
+        return isinstance(value, int)
+    if rule.kinds[0] is Kind.TEXT:
+        return isinstance(value, str) and len(value) <= rule.most
+    if rule.kinds[0] is Kind.BLOB:
+        return isinstance(value, bytes) and rule.least <= len(value) <= rule.most
+    return isinstance(value, bytes) and len(value) == 8
 
 
 def any_address(rng: Random) -> Address:

@@ -21,6 +21,7 @@ from typing import Any
 from fuzz._bytes import damaged
 
 SOCKETS = 64
+GREETING = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # how a TLS connection begins
 BATCH = 32  # datagrams between two looks at the clock
 READY = 2_000  # mutated datagrams made before, of which each batch takes some: making one costs more than sending it
 
@@ -87,6 +88,8 @@ def _stream(rng: Random, targets: list[tuple[str, int]], kept: list[bytes]) -> i
     """A TCP connection with bytes that nobody expects."""
     try:
         with socket.create_connection(rng.choice(targets), timeout=2.0) as connection:
+            if rng.random() < 0.3:
+                connection.sendall(GREETING + rng.randbytes(rng.randrange(600)))
             for _ in range(rng.randrange(1, 4)):
                 connection.sendall(damaged(rng, rng.choice(kept), rng.choice(kept)))
     except OSError:

@@ -25,9 +25,9 @@ from fuzz._targets import TARGETS
 from fuzz.files import LINES
 from halloo.base.address import Address
 from halloo.call.call import Rang
-from halloo.link import datagrams, endpoint, handshake, streams
+from halloo.link import datagrams, endpoint, persona, streams
 from halloo.link.reliable import Reliable
-from halloo.login import letter
+from halloo.login import letter, log
 from halloo.media.stream import SoundStream
 from halloo.messages import credential
 from halloo.messages.login import Application, Purpose
@@ -38,10 +38,12 @@ from halloo.runtime.home import Account, Home
 from halloo.runtime.opus import Opus
 from halloo.sim.town import Town
 from halloo.sim.world import Resident
+from halloo.wire import objects
+from halloo.wire.frame import Reassembly
 
 LONGEST = 4_096  # bytes of one input
 EACH = 2  # inputs of one sort kept of each profile, before the reduction
-WHOLE = ("wire", "shapes")  # what is read by declarations takes the same lines for every message: all are kept
+WHOLE = ("wire", "squeeze", "shapes")  # declarations make every message take the same lines: all are kept
 PROFILES = ("plain", "modern", "classic")
 
 Seeds = dict[str, dict[object, list[bytes]]]
@@ -60,13 +62,18 @@ def captured(profile: str) -> dict[str, list[bytes]]:
         _listen(endpoint, "decode_commands", lambda payload, _: note("wire", payload[1:3], payload)),
         *(
             _listen(module, "decode_shape", lambda kind, data: note("shapes", kind, data))
-            for module in (credential, handshake, letter)
+            for module in (credential, persona, letter, log)
+        ),
+        _listen(
+            objects,
+            "unsqueezed",
+            lambda reader, subject, *_: note(
+                "squeeze", subject, (subject & 0xFFF).to_bytes(2, "big") + reader.data[reader.position :]
+            ),
         ),
         _listen(streams.StreamReader, "feed", lambda _, data: note("frames", len(data) // 40, data)),
         _listen(Reliable, "heard", lambda _, plain, *__: note("reliable", len(plain) // 60, _chunk(plain))),
-        _listen(
-            datagrams.Datagrams, "gather", lambda _, __, one, *___: note("frames", "", _chunk(one.head + one.body))
-        ),
+        _listen(Reassembly, "add", lambda _, head, piece, *__: note("frames", "piece", _chunk(head + piece))),
         _listen(
             endpoint.Endpoint,
             "_frame_heard",
@@ -89,9 +96,9 @@ def _listen(where: Any, name: str, note: Callable[..., None]) -> Callable[[], No
     """Hear what a function is given; the way back."""
     real = getattr(where, name)
 
-    def listening(*arguments: Any) -> Any:
+    def listening(*arguments: Any, **named: Any) -> Any:
         note(*arguments)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     setattr(where, name, listening)
     return lambda: setattr(where, name, real)
@@ -116,9 +123,10 @@ def _play(town: Town) -> None:
         if other.name != "carol":
             world.net.udp_blocked.add(frozenset((here, other.address.host)))
     world.run(8.0)
-    key = town.suite.identity.public(bytes(32))
+    private = town.suite.identity.make(Random(1))
+    key = town.suite.identity.public(private)
     application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=b"proof", key=key)
-    town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
+    town.act("alice", town.node("alice").papers.ask.apply(application, private, world.now))
     for caller, policy in (("alice", Policy.DIRECT), ("alice", Policy.RELAYED), ("carol", Policy.ANY)):
         call, effects = town.node(caller).calls.dial("bob", policy, world.now)
         town.act(caller, effects)

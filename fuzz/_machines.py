@@ -16,16 +16,16 @@ from random import Random
 from typing import Any
 
 from fuzz._anything import MESSAGES, any_address
+from fuzz._login import apply, login_subjects
 from halloo.base.address import Channel, Peer, Route, Stream, Wire
 from halloo.call.call import Answered, Ended, Rang
 from halloo.crypto.plain import DIGEST
 from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
-from halloo.login.letter import write_letter
 from halloo.messages import call as calls
-from halloo.messages import login, overlay, path
+from halloo.messages import overlay, path
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
-from halloo.messages.login import Application, Letter, Purpose
+from halloo.messages.login import Application, Purpose
 from halloo.node.profile import CLASSIC_JOIN
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -144,9 +144,7 @@ def _of_nodes(attribute: str) -> Finder:
 
 
 def _of_papers(attribute: str) -> Finder:
-    return lambda town: [
-        machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None
-    ]
+    return lambda town: [machine for node in _nodes(town) if (machine := getattr(node.papers, attribute)) is not None]
 
 
 def _nodes(town: Town) -> list[Any]:
@@ -185,34 +183,6 @@ def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
     """The endpoint's promise: a number is given to one link only."""
     chosen = peer(rng)
     return supernode.down(chosen, "another", now) + supernode.up(chosen, party(rng), now)
-
-
-def _server_hears(server: Any, message: Any, sender: Any, now: float) -> Any:
-    return [] if isinstance(sender, int) else server.receive(message, sender, now)
-
-
-def _true_letter(server: Any, rng: Random, now: float) -> Any:
-    """A letter that can be opened, with anything in it."""
-    private = rng.randbytes(32)
-    application = Application(
-        purpose=_either(rng, *Purpose, 7),
-        name=rng.choice(NAMES),
-        proof=rng.choice((b"right", b"wrong", rng.randbytes(20))),
-        key=server.suite.identity.public(private),
-        new_proof=rng.choice((b"", b"right")),
-        wall=int(now + server.wall) + rng.choice((0, 0, 0, -9_999)),
-    )
-    key = server.suite.network_envelope.public(server.letter_key)
-    letter, _ = write_letter(server.suite, key, application, private, rng.getrandbits(16), rng)
-    return server.receive(letter, route(rng), now)
-
-
-def _apply(client: Any, rng: Random, now: float) -> Any:
-    private = rng.randbytes(32)
-    application = Application(
-        purpose=5017, name=rng.choice(NAMES), proof=b"p", key=client.suite.identity.public(private)
-    )
-    return client.apply(application, private, now)
 
 
 def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
@@ -323,7 +293,7 @@ def _id(key: bytes) -> bytes:
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
-_LINKS = {"_links": 4_096, "_peers": 4_096, "_half_open": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
+_LINKS = {"_links": 4_096, "_peers": 4_096, "_by_host": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
 _OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -368,26 +338,7 @@ SUBJECTS: tuple[Subject, ...] = (
         tidings={"attached": lambda it, rng, now: it.attached(_either(rng, None, (peer(rng), LOGIN)), now)},
         real=lambda publisher: {"request": [publisher._request & 0xFFFF]},
     ),
-    Subject(
-        "login client",
-        _of_papers("ask"),
-        lambda client: (client._letter is not None, len(client.asking._steps)),
-        lambda client, message, _, now: client.receive(message, now),
-        hears=(login.LetterAnswer,),
-        intents={"apply": _apply},
-        real=lambda client: {"request": [client._letter.request] if client._letter else []},
-    ),
-    Subject(
-        "login server",
-        lambda town: [town.world.residents["login"].station.mind.server],  # type: ignore[attr-defined]
-        lambda server: (bool(server._answers), len(server.tries._left) > 0),
-        _server_hears,
-        hears=(Letter,),
-        tidings={"a true letter": _true_letter},
-        wake=lambda *_: [],
-        bounds={"_answers": 1_024, "_seen": 200_000, "_known": 1 << 30, "_left": 20_000}
-        | dict.fromkeys(("accounts", "keys", "log"), 1 << 30),
-    ),
+    *login_subjects(Subject, peer, route),
     Subject(
         "reach",
         lambda town: [line.reach for line in _lines(town) if line.reach is not None],
@@ -527,7 +478,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
             "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
-            "apply": lambda node, rng, now: node.act(_apply(node.papers.ask, rng, now), now),
+            "apply": lambda node, rng, now: node.act(apply(node.papers.ask, rng, now), now),
         },
         tidings={
             "up": _node_up,
@@ -552,6 +503,7 @@ class _Story:
     def __init__(self, seed: int) -> None:
         self.town = Town(seed, supernodes=3)
         self.seen: dict[tuple[str, object], Stage] = {}
+        self.key = self.town.suite.identity.public(bytes(32))
         for name in ("alice", "bob", "carol"):
             self.town.user(name, owner=self._answer)
 
@@ -590,16 +542,29 @@ class _Story:
         self.town.act(caller, effects)
         return call
 
+    def carried(self) -> None:
+        """Alice's way to the login server is blocked: her supernode carries what she asks."""
+        town, world = self.town, self.town.world
+        papers = town.node("alice").papers
+        assert papers.auditor is not None
+        world.net.blocked.add(frozenset((world.residents["alice"].address.host, LOGIN.host)))
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
+        town.act("alice", papers.ask.apply(application, bytes(32), world.now))
+        self.live(1.6, 0.1)
+        town.act("alice", papers.auditor.audit(world.now))
+        self.live(3.0)
+        world.net.blocked.clear()
+
     def play(self) -> None:
         """Join, log in, call by each way, be busy, ring in vain, meet, lose the network and find it again."""
         town, world = self.town, self.town.world
         self.look()
         self.live(2.0)
-        key = town.suite.identity.public(bytes(32))
         for proof in (b"right", b"wrong"):
-            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=key)
+            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=self.key)
             town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
             self.live(0.5)
+        self.carried()
         for policy in Policy:
             call = self.dial("alice", "bob", policy)
             self.live(1.5)
@@ -621,7 +586,7 @@ class _Story:
         world.net.udp_blocked.add(frozenset(hosts))
         world.net.cut_off |= {world.residents[f"supernode{i}"].address.host for i in range(3)}
         world.net.cut_off.add(LOGIN.host)
-        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=key)
+        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
         town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
         self.live(12.0, 0.05)
         self.live(200.0, 0.5)

@@ -33,7 +33,7 @@ from halloo.runtime.wav import read_wav
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, decode_shape, encode_command, encode_shape, split_commands
 from halloo.wire.frame import MAX_STREAM_FRAME, Reassembly, StreamReader, decode_ack, decode_nack
-from halloo.wire.objects import decode_objects, encode_objects
+from halloo.wire.objects import decode_objects, encode_objects, shortest_form
 
 __all__ = ["TARGETS"]
 
@@ -67,6 +67,16 @@ def shapes(data: bytes) -> None:
             assert decode_shape(kind, encode_shape(value)) == value
         except Malformed:
             pass
+
+
+def squeeze(data: bytes) -> None:
+    """A list of the command whose number comes first, raw or compressed; what was read is compressed and read again."""
+    subject = int.from_bytes(data[:2], "big") & 0xFFF
+    try:
+        listed = decode_objects(Reader(data[2:]), subject)
+    except Malformed:
+        return
+    assert decode_objects(Reader(shortest_form(listed, subject)), subject) == listed
 
 
 def frames(data: bytes) -> None:
@@ -238,7 +248,7 @@ def _opus() -> OpusDecoder:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(wire, shapes, frames, reliable, endpoint, relayer),
+        *(wire, squeeze, shapes, frames, reliable, endpoint, relayer),
         *(descriptor, hostcache, account, language, recording, sound),
     )
 }

@@ -106,7 +106,7 @@ class _Town:
 
     def frames(self) -> Frames:
         """A reader with all keys."""
-        return Frames(self._town.suite, self._town.descriptor.cloak_key, Keys(self._keys))
+        return Frames(self._town.suite, self._town.descriptor.cloak_key, Keys(self._keys), self._town.descriptor.id)
 
     def traffic(self, run: Run) -> None:
         """True packets, damaged ones, and connections that go nowhere."""

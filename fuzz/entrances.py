@@ -1,5 +1,7 @@
 """Throw bytes at a node's entrances: datagrams and TCP streams, random, mutated and replayed, at a node in a call.
 
+"Beneath" is who has the network's description, and so its cloak: his frames pass it, and what is in them is mutated.
+
 A small town talks in virtual time; everything it sends is also kept, altered, and thrown at its nodes from strange
 addresses.  The call must go on, nothing may be raised, and what the nodes hold must stay bounded.
 """
@@ -9,17 +11,22 @@ from __future__ import annotations
 import random
 import sys
 import zlib
+from typing import Any
 
 from fuzz._anything import any_address
 from fuzz._bytes import damaged
 from fuzz._harness import Run, alone
 from halloo.base.effects import StreamWrite, Transmit
 from halloo.call.call import Rang, Result, State
+from halloo.crypto.suite import Covered
+from halloo.link.datagrams import LAYOUTS
+from halloo.link.endpoint import Endpoint
 from halloo.path.reach import Policy
 from halloo.sim.town import Town
 from halloo.sim.world import Resident
+from halloo.wire.frame import Control, StreamFrame, encode_stream_frame
 
-SORTS = ("random", "mutated", "replayed", "streams")
+SORTS = ("random", "mutated", "replayed", "beneath", "streams")
 PROFILES = ("plain", "plain", "plain", "modern", "classic")
 PER_TOWN = 40_000  # thrown at one town, in the plain profile; a tenth of it where each costs real cryptography
 KEPT = 400  # datagrams and pieces of streams kept to be altered
@@ -34,6 +41,7 @@ class _Attack:
         self.town = Town(zlib.crc32(seed.encode()), profile=profile)
         self.heard: list[bytes] = []
         self.pieces: list[bytes] = []
+        self.frames: list[Covered] = []
         self.given = b""
         self._streams = 1 << 40
         self.town.user("alice")
@@ -58,6 +66,21 @@ class _Attack:
             carry_out(resident, effects)  # type: ignore[arg-type]
 
         world._carry_out = listening  # type: ignore[method-assign, assignment]
+        for resident in world.residents.values():
+            self._listen_beneath(resident.station.endpoint)
+
+    def _listen_beneath(self, endpoint: Endpoint) -> None:
+        cover = endpoint.datagrams.cloak.cover
+
+        def covering(covered: Covered, *rest: Any) -> bytes:
+            if len(self.frames) < KEPT:
+                self.frames.append(covered)
+            else:
+                self.frames[self.rng.randrange(KEPT)] = covered
+            return cover(covered, *rest)
+
+        endpoint.datagrams.cloak.cover = covering  # type: ignore[method-assign]
+        self._cover = cover
 
     def _keep(self, kept: list[bytes], data: bytes) -> None:
         if len(kept) < KEPT:
@@ -73,18 +96,46 @@ class _Attack:
         if rng.random() < 0.7:
             source = any_address(rng)
         station = victim.station
-        if sort != "streams":
+        if sort == "beneath" and self.frames:
+            self.given = self._beneath(station.endpoint, source.host)
+            effects = station.receive(self.given, source, world.now)
+        elif sort != "streams":
             self.given = self._bytes(sort, self.heard)
             effects = station.receive(self.given, source, world.now)
         else:
             self._streams += 1
             effects = station.stream_opened(self._streams, source, world.now)
-            for _ in range(rng.randrange(1, 4)):
+            true = station.endpoint.persona.suite.stream_cloak(self.town.descriptor.cloak_key, rng)
+            opening = true.opening()
+            beneath = rng.random() < 0.5
+            for number in range(rng.randrange(1, 4)):
                 self.given = self._bytes(rng.choice(SORTS), self.pieces)
+                if beneath:
+                    self.given = (opening if number == 0 else b"") + true.send(self._stream_frame())
                 effects += station.stream_received(self._streams, self.given, world.now)
             effects += station.stream_closed(self._streams, world.now)
         answered = sum(len(effect.data) for effect in effects if isinstance(effect, Transmit))
         assert answered <= 3 * 1500 * 3, f"{answered} bytes were sent in answer to one datagram"
+
+    def _beneath(self, victim: Endpoint, source: bytes) -> bytes:
+        """A true frame with something changed in it, under the true cloak for this victim."""
+        rng, kept = self.rng, self.rng.choice(self.frames)
+        other = rng.choice(self.frames)
+        kind = kept.kind if rng.random() < 0.9 else rng.choice(list(LAYOUTS))
+        body = damaged(rng, kept.body, other.body) if rng.random() < 0.9 else kept.body
+        head = (damaged(rng, kept.head) if rng.random() < 0.3 else kept.head)[: LAYOUTS[kind].head]
+        frame = kept.frame if rng.random() < 0.5 else rng.getrandbits(16)
+        there = next((host for host in victim.datagrams.hosts if len(host) == len(source)), bytes(len(source)))
+        covered = Covered(frame, kind, head.ljust(LAYOUTS[kind].head, b"\0"), body)
+        return self._cover(covered, source, there, rng)
+
+    def _stream_frame(self) -> bytes:
+        """A frame of a stream made of a true payload, with something changed in one of the two."""
+        rng, kept = self.rng, self.rng.choice(self.frames)
+        control = rng.choice((None, None, *Control))
+        body = kept.head + (damaged(rng, kept.body) if rng.random() < 0.7 else kept.body)
+        whole = encode_stream_frame(StreamFrame(control, kept.frame, body))
+        return damaged(rng, whole) if rng.random() < 0.3 else whole
 
     def _bytes(self, sort: str, kept: list[bytes]) -> bytes:
         rng = self.rng
@@ -109,7 +160,7 @@ class _Attack:
 def attack(run: Run) -> None:
     """One town a round, each in the next profile; the sorts by turns, each as often as ``--datagrams`` asks."""
     while run.on():
-        if run.limit and min(run.count[sort] for sort in SORTS[:2]) >= run.limit:
+        if run.limit and min(run.count[sort] for sort in SORTS[:3]) >= run.limit:
             return
         profile = PROFILES[run.round % len(PROFILES)]
         _one_town(run, profile, PER_TOWN if profile == "plain" else PER_TOWN // 10)

@@ -17,10 +17,13 @@ from fuzz._harness import Run, alone
 from halloo.api.language import Trouble, files_of, parse
 from halloo.base.address import Address
 from halloo.base.errors import HallooError
+from halloo.login.auditor import Memory
+from halloo.messages.log import SignedHead
 from halloo.messages.name import folded
 from halloo.node.descriptor import create, from_link, from_toml
 from halloo.overlay.hostcache import CAPACITY, HostCache
-from halloo.runtime.home import Account, Home
+from halloo.runtime.acquaintances import Acquaintances
+from halloo.runtime.home import Account, Home, memory_text, read_memory
 from halloo.sim.town import Town
 
 LINES = (
@@ -35,7 +38,7 @@ def attack(run: Run) -> None:
         sample = _Sample(Random(run.seed), Path(folder))
         while run.on():
             for _ in range(10):
-                for trick in (_descriptor, _cache, _home, _line, _words):
+                for trick in (_descriptor, _cache, _home, _learnt, _line, _words):
                     trick(run, sample)
 
 
@@ -93,6 +96,11 @@ def _cache(run: Run, _: _Sample) -> None:
 
 def _home(run: Run, sample: _Sample) -> None:
     rng, home = run.rng, sample.home
+    if rng.random() < 0.01:  # nested deeper than any reader goes
+        depth = rng.choice((b"[", b'{"name":', b"a=[{a=")) * rng.randrange(1, 9_000)
+        home.account_path.write_bytes(depth)
+        _read(run, "accounts", home.account)
+        _read(run, "descriptors", lambda: from_toml("a=" + depth.decode()))
     run.input = damaged(rng, sample.account, b'{"name": 5, "private": null, "credential": [[[[')
     home.account_path.write_bytes(run.input)
     _read(run, "accounts", home.account)
@@ -100,6 +108,24 @@ def _home(run: Run, sample: _Sample) -> None:
     (home.path / "port").write_bytes(run.input)
     assert 0 <= home.port() < 65_536
     run.executions += 1
+
+
+def _learnt(run: Run, _: _Sample) -> None:
+    """What a home has learnt: the memory of audits, known keys."""
+    rng = run.rng
+    memory = Memory((rng.randbytes(4),), rng.randrange(9), SignedHead(head=b"h", signature=b"s"), (3, b"hash"))
+    run.input = damaged(rng, memory_text(memory, "alice").encode(), b'[1e999, null, "x", {"name": "alice"}]')
+    found = _read(run, "memories", lambda: read_memory(run.input.decode("utf-8", "replace"), "alice"))
+    if isinstance(found, Memory):
+        assert read_memory(memory_text(found, "alice"), "alice") == found
+    known = Acquaintances()
+    for name in ("bob", "carol", "bob"):
+        known.met(name, rng.randbytes(2), rng.randrange(1 << 40))
+    run.input = damaged(rng, known.dump().encode(), b'[1e999, null, {"bob": [{"key": "00", "first": 1, "last": []}]}]')
+    found = _read(run, "acquaintances", lambda: Acquaintances.load(run.input.decode("utf-8", "replace")))
+    if isinstance(found, Acquaintances):
+        assert Acquaintances.load(found.dump()).names == found.names
+        found.met("bob", b"key", 1_800_000_000)
 
 
 def _line(run: Run, _: _Sample) -> None:

@@ -23,7 +23,8 @@ def attack(run: Run) -> None:
     while run.on():
         rng = run.rng
         noise = rng.randbytes(4096)
-        forms = [encode_command(anything(rng, rng.choice(MESSAGES))) for _ in range(FORMS // 2)]
+        said = [anything(rng, rng.choice(MESSAGES)) for _ in range(FORMS // 2)]
+        forms = [encode_command(message, compressed=rng.random() < 0.3) for message in said]
         forms += rng.sample(run.corpus, min(FORMS // 2, len(run.corpus)))
         forms += [b"".join(rng.sample(forms, 3))]
         read = 0

@@ -37,10 +37,12 @@ from halloo.messages.login import Carriage, Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.node.profile import CLASSIC_JOIN, MODERN_JOIN
 from halloo.overlay.join import JoinTimings
+from halloo.wire.alphabet import ALPHABET, LETTERS, Model
 from halloo.wire.buffer import varint
 from halloo.wire.command import Declaration, FieldRule, Form, Shape, rules_of
 from halloo.wire.frame import Control, FrameKind
 from halloo.wire.objects import Kind
+from halloo.wire.tables import TABLES
 
 PAGES = Path(__file__).parents[1] / "docs" / "protocol"
 SOURCE = Path(halloo.__file__).parent
@@ -112,6 +114,30 @@ def kinds() -> str:
         Kind.ADDRESS6: ("IPv6 address and port", "host 16, port 2"),
     }
     return table(("kind", "name", "value", "bytes"), [(int(kind), kind.name, *forms[kind]) for kind in Kind])
+
+
+def classes() -> str:
+    """The classes of bytes in compressed text."""
+    rows = [(number, _letters(letters)) for number, letters in enumerate(LETTERS)]
+    return table(("class", "bytes"), rows)
+
+
+def _letters(letters: bytes) -> str:
+    if len(letters) == letters[-1] - letters[0] + 1 and len(letters) > 9:
+        return f"{letters[0]:#04x} to {letters[-1]:#04x}"
+    shown = [chr(byte) if 0x20 < byte < 0x7F and chr(byte) not in "`|" else f"{byte:02x}" for byte in letters]
+    if max(letters) < 0x80 and not letters.isalnum() and len(letters) > 1:
+        return "all others, in the order of their numbers"
+    return f"`{' '.join(shown)}`"
+
+
+def models() -> str:
+    """The models of compression: how many choices, how many contexts have tables."""
+    rows = [
+        (Model(model).name.lower(), ALPHABET[model], len(contexts) - 1)
+        for model, contexts in TABLES.items()
+    ]
+    return table(("model", "choices", "contexts with a table of their own"), rows)
 
 
 def fields(kind: type[Any]) -> str:
@@ -417,6 +443,8 @@ SHAPE_PARTS: dict[str, tuple[str, ...]] = {
     "descriptor-shape": ("Descriptor",),
 }
 PARTS: dict[str, Callable[[], str]] = {
+    "classes": classes,
+    "models": models,
     "commands": commands,
     "controls": controls,
     "disguise": disguise,

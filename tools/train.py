@@ -33,13 +33,14 @@ PRIOR = 0.05  # times that each choice counts as seen in a context where it was 
 def counted(said: Captured) -> dict[int, dict[int, Counter[int]]]:
     """How often each choice was made, by model and context."""
     out: dict[int, dict[int, Counter[int]]] = {model: defaultdict(Counter) for model in Model}
-    for subject, objects in said:
-        walk = squeeze.Walk()
+    for subject, objects, network in said:
+        walk = squeeze.Walk(network)
         walk.add(objects, TOP + subject, 0)
         for model, context, chosen in walk.choices:
             if model != BITS:
-                out[model][context][chosen] += 1
-                out[model][ANY][chosen] += 1
+                wider = (context & 0xFF,) if model == Model.LETTER else ()
+                for each in dict.fromkeys((context, *wider, ANY)):
+                    out[model][each][chosen] += 1
     return out
 
 
@@ -73,7 +74,8 @@ def trained(said: Captured) -> dict[int, dict[int, dict[int, int]]]:
             own = frequencies(counts, size)
             if model == Model.HEAD and context >= alphabet.start(TOP):
                 own[END] = max(own.get(END, 0), 16)  # so that the empty list is 42 15 whatever it belongs to
-            if cost(counts, pooled, size) - cost(counts, own, size) >= LEAST_GAIN:
+            wider = out[model].get(context & 0xFF, pooled) if model == Model.LETTER and context > 0xFF else pooled
+            if cost(counts, wider, size) - cost(counts, own, size) >= LEAST_GAIN:
                 out[model][context] = own
     return out
 
@@ -92,7 +94,7 @@ def frequent_distances(said: Captured) -> tuple[int, ...]:
                     seen[value - before[0]] += 1
                 before[:] = [value]
 
-    for _, objects in said:
+    for _, objects, _ in said:
         walk(objects, [])
     return tuple(sorted(distance for distance, count in seen.most_common(8) if count >= RAREST and abs(distance) > 16))
 

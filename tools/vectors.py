@@ -2,6 +2,7 @@
 
     messages.json    every message and shape, least and full: a readable value and its bytes, raw and as they are sent
                      (the shorter of raw and compressed); what is said in the open also as datagrams of both suites
+    compression.json the tables of compressed lists, and lists of every kind in both forms
     frames.json      small frames from a fixed seed in both suites: a refused probe and what follows, a keep-alive, a
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
@@ -45,6 +46,7 @@ from halloo.messages.credential import Claims, Listing, Notary, issue, list_entr
 from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold
 from halloo.messages.login import Application, Decision, Purpose, Verdict
 from halloo.node.descriptor import Descriptor, create
+from halloo.wire.alphabet import LETTERS, Model
 from halloo.wire.command import FieldRule, Form, Shape, encode_command, encode_shape, rules_of
 from halloo.wire.frame import (
     Control,
@@ -55,18 +57,22 @@ from halloo.wire.frame import (
     encode_resend,
     encode_stream_frame,
 )
-from halloo.wire.objects import Kind
+from halloo.wire.objects import Kind, ObjectList, encode_objects
+from halloo.wire.squeeze import squeezed
+from halloo.wire.tables import ANY, FREQUENT, TABLES
 
 FOLDER = Path(__file__).parents[1] / "tests" / "vectors"
 SUITES = (CLASSIC, MODERN)
 CLOAK_KEY = bytes(range(32))
+NETWORK = b"network!"  # the id of the network that every vector is said in
 HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 FRAME = 0x7F46
 CLOCK = 1_800_000_000  # seconds since 1970: the time of every vector
 
 PARTS = {
-    "messages.json": ("cloak_key", "from", "to", "messages", "shapes"),
+    "messages.json": ("network", "cloak_key", "from", "to", "messages", "shapes"),
     "frames.json": ("cloak_key", "from", "to", "classic", "modern"),
+    "compression.json": ("network", "frequent", "classes", "tables", "lists"),
     "handshake.json": ("classic", "modern"),
     "letter.json": ("classic", "modern"),
     "signed.json": ("classic", "modern"),
@@ -213,6 +219,7 @@ def _of_json(rule: FieldRule | None, held: Any) -> Any:
 def messages() -> Json:
     """messages.json."""
     return {
+        "network": NETWORK.hex(),
         "cloak_key": CLOAK_KEY.hex(),
         "from": str(HERE),
         "to": str(THERE),
@@ -233,10 +240,10 @@ def _message(kind: type[Any], full: bool) -> Json:
         "sealed": key in SEALED,
         "value": readable(value),
         "raw": encode_command(value).hex(),
-        "sent": encode_command(value, compressed=True).hex(),
+        "sent": encode_command(value, compressed=True, network=NETWORK).hex(),
     }
     if key in OPEN:
-        payload = encode_command(value, compressed=True)
+        payload = encode_command(value, compressed=True, network=NETWORK)
         out["datagrams"] = {suite.name: _datagrams(suite, kind.__name__, payload) for suite in SUITES}
     return out
 
@@ -253,6 +260,62 @@ def _shape(kind: type[Any], full: bool) -> Json:
     value = sample(kind, full=full)
     case = "full" if full else "least"
     return {"name": kind.__name__, "case": case, "value": readable(value), "raw": encode_shape(value).hex()}
+
+
+def compression() -> Json:
+    """compression.json."""
+    rng = Random("compression")
+    numbers = sorted({number for number, _ in {**OPEN, **SEALED}})
+    cases = [(rng.choice([0, *numbers]), _any_list(rng, 0)) for _ in range(80)]
+    return {
+        "network": NETWORK.hex(),
+        "frequent": list(FREQUENT),
+        "classes": [letters.hex() for letters in LETTERS],
+        "tables": {
+            Model(model).name.lower(): {
+                "any" if context == ANY else str(context): {str(chosen): own for chosen, own in table.items()}
+                for context, table in contexts.items()
+            }
+            for model, contexts in TABLES.items()
+        },
+        "lists": [
+            {"subject": subject, "raw": encode_objects(objects).hex(), "compressed": packed.hex()}
+            for subject, objects in cases
+            if (packed := squeezed(objects, subject, len(encode_objects(objects)), NETWORK)) is not None
+        ],
+    }
+
+
+def _any_list(rng: Random, depth: int) -> ObjectList:
+    """Any list, with values that come back, and lists in lists."""
+    out: ObjectList = []
+    for _ in range(rng.randrange(7)):
+        key = rng.choice((rng.randrange(12), rng.randrange(12), rng.randrange(65_536)))
+        match rng.choice(list(Kind)):
+            case Kind.NUMBER:
+                number = rng.choice((rng.getrandbits(rng.randrange(65)), CLOCK, CLOCK - 1_209_600))
+                out.append((Kind.NUMBER, key, number))
+            case Kind.WIDE:
+                out.append((Kind.WIDE, key, rng.choice((b"network!", rng.randbytes(8)))))
+            case Kind.ADDRESS4:
+                host = rng.choice((HERE.host, THERE.host, rng.randbytes(4)))
+                out.append((Kind.ADDRESS4, key, Address(host, rng.choice((33_033, rng.getrandbits(16))))))
+            case Kind.ADDRESS6:
+                host = rng.choice((bytes(16), bytes(range(16)), rng.randbytes(16)))
+                out.append((Kind.ADDRESS6, key, Address(host, rng.choice((33_033, rng.getrandbits(16))))))
+            case Kind.TEXT:
+                letters = "etaoin shrdlu BCDAEIOU 0123 äß漢🙂.-_\n"
+                out.append((Kind.TEXT, key, "".join(rng.choice(letters) for _ in range(rng.randrange(20)))))
+            case Kind.BLOB if depth < 2 and rng.random() < 0.5:
+                out.append((Kind.BLOB, key, encode_objects(_any_list(rng, depth + 1))))
+            case Kind.BLOB:
+                out.append((Kind.BLOB, key, rng.randbytes(rng.randrange(50))))
+            case Kind.OBJECTS if depth < 3:
+                out.append((Kind.OBJECTS, key, _any_list(rng, depth + 1)))
+            case Kind.NUMBERS:
+                several = tuple(rng.getrandbits(rng.randrange(65)) for _ in range(rng.randrange(5)))
+                out.append((Kind.NUMBERS, key, several))
+    return out
 
 
 def frames() -> Json:
@@ -418,7 +481,7 @@ def signed(suite: Suite) -> Json:
         expires=CLOCK + 14 * 86_400,
         network=descriptor.id,
         entry=entries[-1].number,
-        entry_hash=ledger.hash_of(entries[-1]),
+        entry_hash=ledger.mark_of(entries[-1]),
     )
     record = list_entry(
         issue(claims, secrets.login, sign), sample(Listing, full=True), private, suite.identity.sign
@@ -483,7 +546,7 @@ def stale(folder: Path = FOLDER) -> list[str]:
     return [name for name, make in MADE.items() if read(name, folder) != json.loads(written(make()))]
 
 
-MADE = {"messages.json": messages, "frames.json": frames}
+MADE = {"messages.json": messages, "frames.json": frames, "compression.json": compression}
 """What follows from the declarations and fixed seeds, by file."""
 
 

@@ -159,7 +159,7 @@ def told(recording: Json) -> Iterator[Told]:
     """Every packet of a recording, explained with its keys."""
     descriptor = from_link(recording["network"])
     keys = Keys(map(LinkKeys.from_line, recording["keys"]), bytes.fromhex(recording["letter_key"]))
-    frames = Frames(descriptor.ways.suite, descriptor.cloak_key, keys)
+    frames = Frames(descriptor.ways.suite, descriptor.cloak_key, keys, descriptor.id)
     sides: dict[tuple[str, str], StreamSide] = {}
     for packet in recording["packets"]:
         data = bytes.fromhex(packet["hex"])

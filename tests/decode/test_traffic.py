@@ -30,7 +30,7 @@ def heard(profile: str, way: str) -> Overheard:
 
 
 def explained(told: Overheard, capture: bytes, keys: Keys) -> tuple[list[Explained], Tally]:
-    frames = Frames(told.town.suite, told.town.descriptor.cloak_key, keys)
+    frames = Frames(told.town.suite, told.town.descriptor.cloak_key, keys, told.town.descriptor.id)
     tally = Tally()
     return list(explain_capture(read_capture(io.BytesIO(capture)), frames, tally)), tally
 

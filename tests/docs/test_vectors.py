@@ -62,10 +62,10 @@ def test_a_message_is_written_and_read(vector: dict[str, Any]) -> None:
     value, raw = vectors.unreadable(kind, vector["value"]), bytes.fromhex(vector["raw"])
     sent = bytes.fromhex(vector["sent"])
     assert encode_command(value) == raw
-    assert encode_command(value, compressed=True) == sent
+    assert encode_command(value, compressed=True, network=vectors.NETWORK) == sent
     for form in (raw, sent):
-        assert decode_commands(form, LANGUAGE) == [value]
-        part = explain(form, Frames(REAL[0], b"", Keys()), vectors.HERE, vectors.THERE, "commands")
+        assert decode_commands(form, LANGUAGE, vectors.NETWORK) == [value]
+        part = explain(form, Frames(REAL[0], b"", Keys(), vectors.NETWORK), vectors.HERE, vectors.THERE, "commands")
         assert not part.faults
         assert part.parts[0].name == vector["name"]
 
@@ -167,7 +167,7 @@ def test_what_was_signed_long_ago_holds(suite: Suite) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for name in ("messages.json", "frames.json", "handshake.json"):
+    for name in ("messages.json", "frames.json", "compression.json", "handshake.json"):
         shutil.copy(ROOT / "tests" / "vectors" / name, tmp_path)
     return tmp_path
 
@@ -196,5 +196,5 @@ def test_a_damaged_file_is_named(copy: Path, content: str | bytes | None, said: 
 
 def test_a_file_that_lacks_a_part_is_named(copy: Path) -> None:
     (copy / "messages.json").write_text(json.dumps({"messages": []}), "utf-8")
-    with pytest.raises(Unusable, match="lack 'cloak_key'"):
+    with pytest.raises(Unusable, match="lack 'network'"):
         vectors.stale(copy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from random import Random
 
@@ -81,12 +80,10 @@ def test_a_failure_is_kept_with_what_plays_it_again(
     assert (tmp_path / "found" / "broken-7-3.bin").read_bytes() == Random("7/broken/3").randbytes(5)
 
 
-def test_memory_that_grows_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    grown = iter(range(0, 10_000, 40))
-    monkeypatch.setattr("fuzz._harness.resident", lambda: next(grown))
-    monkeypatch.setattr("fuzz._harness.SAMPLE_EVERY", 0.0)
-    monkeypatch.setattr("fuzz._harness.LEAK_AFTER", 0.0)
-    one = Run("leaky", 1, 0.3)
-    while one.on():
-        time.sleep(0.01)
-    assert one.figures()["leaks"]
+@pytest.mark.parametrize(("each", "leaks"), [(0.0, False), (0.01, False), (2.0, True)])
+def test_memory_that_grows_is_a_leak(each: float, leaks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fuzz._harness.resident", lambda: 100 * each)
+    one = Run("leaky", 1, 0.0)
+    one.began -= 100.0
+    one._samples = [(float(second), second * each) for second in range(100)]
+    assert one.figures()["leaks"] == leaks

@@ -14,7 +14,7 @@ from halloo.base.errors import PeerError
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
 from halloo.login.accounts import AccountsInMemory
-from halloo.login.audit import Chain, NameChain, contradiction, examined
+from halloo.login.audit import Chain, Known, NameChain, contradiction, examined
 from halloo.login.log import Ledger, read_answer, read_head
 from halloo.login.revocations import CREDENTIAL_LIFE, MAX_HELD, Revocations
 from halloo.messages.credential import Claims
@@ -142,7 +142,7 @@ def test_an_entry_of_my_name_that_is_altered_moved_or_left_out_is_noticed(
         issued=int(WALL),
         network=b"network!",
         entry=last.number,
-        entry_hash=LEDGER.hash_of(last),
+        entry_hash=LEDGER.mark_of(last),
     )
 
     def noticed(entries: list[LogEntry]) -> bool:
@@ -152,7 +152,7 @@ def test_an_entry_of_my_name_that_is_altered_moved_or_left_out_is_noticed(
         except PeerError:
             return True
         known = frozenset(LEDGER.key(bytes([key])) for key in range(256))
-        return bool(examined(LEDGER, claims, chain, head_of(log), known, 0, (0, b"")).faults)
+        return bool(examined(LEDGER, claims, chain, head_of(log), Known(known)).faults)
 
     assert not noticed(mine)
     at = data.draw(st.integers(0, len(mine) - 1))
@@ -251,7 +251,7 @@ def test_strange_keys_and_revocations_are_told() -> None:
             network=b"network!", count=len(office.log), newest=office.ledger.hash_of(office.log[-1]), wall=int(WALL)
         )
         chain.add([entry for entry in office.log if entry.name == chain.name], head)
-        return examined(office.ledger, claims, chain, head, known, mine.entry, (0, b""))
+        return examined(office.ledger, claims, chain, head, Known(known, mine.entry))
 
     assert report(mine).clean  # type: ignore[attr-defined]
     office.fresh_key()

@@ -36,7 +36,7 @@ def test_sign_up_log_in_and_a_credential_that_holds(suite: Suite) -> None:
         assert (claims.name, claims.key) == ("ada", office.key)
         assert claims.expires - claims.issued == VALID_FOR
         entry = office.log[claims.entry - 1]
-        assert (claims.entry, claims.entry_hash) == (entry.number, office.ledger.hash_of(entry))
+        assert (claims.entry, claims.entry_hash) == (entry.number, office.ledger.mark_of(entry))
         assert (entry.name, entry.key) == (office.ledger.name("ada"), office.ledger.key(office.key))
     assert len(office.log) == 2
     assert b"secret" not in repr(office.accounts).encode()

@@ -77,3 +77,9 @@ def test_a_link_with_a_wrong_letter_is_refused(data: st.DataObject) -> None:
 def test_names_that_a_network_cannot_have(name: str) -> None:
     with pytest.raises(UsageError):
         create(name, "plain", SERVERS, SUPERNODES, 1.8e9, random.Random(1))
+
+
+@pytest.mark.parametrize("text", ["a=" + "[" * 9_000, "a=" + "{a=" * 9_000, "a." * 30_000 + "b=1", "i=" + "9" * 9_000])
+def test_a_file_made_to_break_the_reader_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        from_toml(text)

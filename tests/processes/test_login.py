@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from halloo.lab.processes import Part, ProcessNetwork
+from halloo.messages.credential import issue
 from halloo.runtime.home import Home
 
 pytestmark = pytest.mark.processes
@@ -64,7 +67,7 @@ def test_two_devices_of_one_user_and_an_audit_of_the_name(tmp_path: Path) -> Non
         told = await network.run("tablet", ["audit", "--json"])
         assert told.process.returncode == 1
         assert told.lines[-1]["revoked_at"]
-        failed(await network.run("tablet", ["logout", "--everywhere"]), 3, "revoked already")
+        failed(await network.run("tablet", ["logout", "--everywhere"]), 3, "was revoked")
         failed(await network.run("tablet", ["login", "alice"]), 3, "wrong name or password")
 
         left = await network.once("alice", ["logout", "--everywhere", "--json"])
@@ -95,6 +98,33 @@ def test_a_friends_key_that_changes_is_said_before_and_after_the_call(tmp_path: 
                 assert said is None
             assert (await bob.line("call"))["key_change"] is None
             await network.stop(bob)
+
+    story(tmp_path, play)
+
+
+def test_a_machine_that_was_off_for_weeks_renews_its_login(tmp_path: Path) -> None:
+    async def play(network: ProcessNetwork) -> None:
+        await asyncio.gather(network.sign_up("alice"), network.sign_up("bob"))
+        home = Home(network.homes / "alice")
+        account, suite = home.account(), home.descriptor().ways.suite
+        secret = (network.homes / "network" / "secret" / "login.key").read_bytes()
+        wall = int(time.time())
+        for ago, code in ((3_600, 0), (3_600, 3)):
+            old = replace(account.claims, issued=wall - ago - 14 * 86_400, expires=wall - ago)
+            home.keep_account(replace(account, credential=issue(old, secret, suite.network_identity.sign)))
+            if code:
+                keys = home.account().private
+                await network.once("tablet", ["join", str(network.descriptor), "--json"])
+                await network.once("tablet", ["login", "alice", "--json"])
+                await network.once("tablet", ["logout", "--everywhere", "--json"])
+                assert home.account().private == keys
+            audited = await network.run("alice", ["audit", "--json"])
+            assert audited.process.returncode == code, audited.errors
+            if code:
+                assert "was revoked" in audited.last_words
+            else:
+                assert home.account().claims.expires > wall + 13 * 86_400
+                assert home.account().private == account.private
 
     story(tmp_path, play)
 

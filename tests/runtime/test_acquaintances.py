@@ -14,7 +14,7 @@ from halloo.login.auditor import Memory
 from halloo.messages.log import SignedHead
 from halloo.messages.login import Purpose
 from halloo.runtime.acquaintances import MAX_KEYS, MAX_NAMES, Acquaintances
-from halloo.runtime.home import Account, Home
+from halloo.runtime.home import Account, Home, NotLoggedIn
 
 WALL = 1_800_000_000
 
@@ -59,6 +59,19 @@ ZZ = '{"bob": [{"key": "zz", "first": 1, "last": 2}]}'
 def test_damaged_text_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no acquaintances"):
         Acquaintances.load(text)
+
+
+def test_what_is_nested_without_end_is_damage(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.keep_account(account("ada"))
+    deep = b"[" * 200_000
+    for path in (home.audit_path, tmp_path / "identity" / "known.json"):
+        path.write_bytes(deep)
+    assert "audit.json.damaged" in home.memory()[1]
+    assert "known.json.damaged" in home.acquaintances()[1]
+    home.account_path.write_bytes(deep)
+    with pytest.raises(NotLoggedIn, match="damaged"):
+        home.account()
 
 
 def account(name: str) -> Account:

@@ -23,6 +23,9 @@ Play = Callable[[], Awaitable[None]]
 class Echo(asyncio.Protocol):
     """Says everything back."""
 
+    def connection_lost(self, fault: Exception | None) -> None:
+        self.transport.close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
@@ -110,25 +113,65 @@ def test_it_is_tls_of_today_and_shows_no_certificate_to_a_listener() -> None:
 
 
 @contextlib.asynccontextmanager
-async def tapped(to: Address, seen: bytearray) -> AsyncIterator[Address]:
-    """A port that passes everything on, both ways, and keeps it."""
+async def serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> AsyncIterator[Address]:
+    """A port where each connection is served; those still served are ended at the end."""
+    served: list[asyncio.Task[None]] = []
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(4096):
-            seen.extend(data)
-            writer.write(data)
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())  # type: ignore[arg-type]
+        with contextlib.suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
+            await serve(reader, writer)
         writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection(to.ip, to.port)
-        with contextlib.suppress(OSError):
-            await asyncio.gather(pump(reader, forth), pump(back, writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
     try:
         yield Address.of("127.0.0.1", server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        for task in served:
+            task.cancel()
+        await asyncio.gather(*served, return_exceptions=True)
+
+
+async def passed_on(
+    one: tuple[asyncio.StreamReader, asyncio.StreamWriter], other: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> None:
+    """Everything, both ways, until either end closes."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            writer.write(data)
+        writer.close()
+
+    try:
+        await asyncio.gather(pump(one[0], other[1]), pump(other[0], one[1]))
+    finally:
+        other[1].close()
+
+
+@contextlib.asynccontextmanager
+async def tapped(to: Address, seen: bytearray) -> AsyncIterator[Address]:
+    """A port that passes everything on, both ways, and keeps it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(to.ip, to.port)
+        read = back.read
+
+        async def seeing(size: int) -> bytes:
+            data = await read(size)
+            seen.extend(data)
+            return data
+
+        back.read = seeing  # type: ignore[method-assign]
+        first = await reader.read(4096)
+        seen.extend(first)
+        forth.write(first)
+        await passed_on((reader, writer), (back, forth))
+
+    async with serving(serve) as address:
+        yield address
 
 
 def test_two_doors_show_different_certificates() -> None:
@@ -200,32 +243,21 @@ class HttpProxy:
         self.requests.append(head)
         if self.reply:
             writer.write(self.reply)
-            writer.close()
             return
         if self.user and base64.b64encode(self.user.encode()) not in head:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n")
-            writer.close()
             return
         host, _, port = head.split()[1].decode().rpartition(":")
         back, forth = await asyncio.open_connection(host.strip("[]"), int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 somewhere\r\n\r\n")
 
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while data := await source.read(4096):
-                sink.write(data)
-            sink.close()
-
-        with contextlib.suppress(OSError):
-            await asyncio.gather(pump(reader, forth), pump(back, writer))
+        await passed_on((reader, writer), (back, forth))
 
 
 @contextlib.asynccontextmanager
 async def proxy(served: HttpProxy) -> AsyncIterator[Proxy]:
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    try:
-        yield Proxy("127.0.0.1", server.sockets[0].getsockname()[1], served.user)
-    finally:
-        server.close()
+    async with serving(served.serve) as address:
+        yield Proxy(address.ip, address.port, served.user)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from attacker import ALICE, BOB, CAROL, CLASSIC, Attacker, Seen, both_suites
+from attacker import ALICE, BOB, CAROL, CLASSIC, NETWORK, Attacker, Seen, both_suites
 
 from halloo.base.address import Channel, Peer
 from halloo.crypto.suite import Covered, Suite
@@ -46,11 +46,13 @@ def test_sound_is_altered(suite: Suite) -> None:
 
 @suites
 def test_what_nodes_say_to_each_other_is_altered(suite: Suite) -> None:
-    """A search for alice becomes one for carol: he knows what such a command looks like."""
+    """A search for carol becomes one for bob: he knows what such a command looks like."""
     attacker = Attacker(suite)
     here, _ = attacker.meet()
     attacker.run(5.0)
-    asked, instead = (encode_command(Search(name=name, request=7), compressed=True) for name in ("alice", "carol"))
+    asked, instead = (
+        encode_command(Search(name=name, request=7), compressed=True, network=NETWORK) for name in ("carol", "bob")
+    )
     assert len(asked) == len(instead)
     ahead = b"\0\x01"  # nothing heard so far; this is the first command
 
@@ -58,8 +60,8 @@ def test_what_nodes_say_to_each_other_is_altered(suite: Suite) -> None:
         return [altered(attacker, seen, ahead + asked, ahead + instead)] if seen.sealed else None
 
     attacker.rule = rule
-    attacker.say(ALICE, here, Search(name="alice", request=7))
-    assert attacker.heard(BOB) == ([Search(name="carol", request=7)] if suite is CLASSIC else [])
+    attacker.say(ALICE, here, Search(name="carol", request=7))
+    assert attacker.heard(BOB) == ([Search(name="bob", request=7)] if suite is CLASSIC else [])
 
 
 @suites

@@ -18,10 +18,9 @@ from halloo.wire.objects import Kind
 __all__ = ["ADDRESSES", "MESSAGES", "SHAPES", "largest", "of_class"]
 
 MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
-SHAPES: list[Any] = [
-    *(Claims, SignedClaims, Listing, Record, Proof, Descriptor, login.Application, login.Decision),
-    *(log.LogEntry, log.Head, log.SignedHead),
-]
+LOG_SHAPES = (log.LogEntry, log.Head, log.SignedHead)
+LOGIN_SHAPES = (login.Application, login.Decision)
+SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, *LOGIN_SHAPES, *LOG_SHAPES, Descriptor]
 ADDRESSES = st.builds(
     Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(0, 0xFFFF)
 )

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import load_der_private_key
+from second_lists import List, Tables
 
 HIDDEN, BOUND, FIELDS = {0x02, 0x03, 0x0F}, {0x02}, {0x03: 9, 0x0B: 8, 0x0D: 4, 0x0F: 4}  # frames.md
 
@@ -65,13 +66,17 @@ class Bytes:
         return self.at == len(self.data)
 
 
-def objects(source: Bytes, depth: int = 1) -> list[tuple[int, int, Any]]:
-    """(kind, id, value) of a raw list."""
+TABLES: list[Tables] = []
+"""What tests/vectors/compression.json holds, once it was read."""
+
+
+def objects(source: Bytes, depth: int = 1, subject: int = 0, network: bytes = b"") -> list[tuple[int, int, Any]]:
+    """(kind, id, value) of a list."""
     start = source.take(1)
     if start == b"\x42":
-        if source.take(1) != b"\x15":
-            raise NotImplementedError("compressed lists have a page of their own")
-        return []
+        unpacked = List(source.data[source.at :], subject, TABLES[0], network)
+        source.at += unpacked.at
+        return unpacked.objects
     if start != b"\x41" or depth > 4:
         raise Wrong("no list")
     return [_object(source, depth) for _ in range(source.varint())]
@@ -114,7 +119,7 @@ class Command:
         return next(value for _, each, value in self.parameters if each == key)
 
 
-def commands(payload: bytes) -> list[Command]:
+def commands(payload: bytes, network: bytes = b"") -> list[Command]:
     """The row of commands in a payload."""
     source, out = Bytes(payload), []
     while not source.over and (length := source.varint()):
@@ -122,7 +127,7 @@ def commands(payload: bytes) -> list[Command]:
         body = Bytes(source.take(length))
         form = head & 7
         request = body.number(2) if form in (2, 3) else None
-        out.append(Command(head >> 3, form, request, objects(body)))
+        out.append(Command(head >> 3, form, request, objects(body, 1, head >> 3, network)))
         if not body.over:
             raise Wrong("bytes that belong to nothing")
     return out

@@ -11,7 +11,7 @@ from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.wire.alphabet import ALPHABET, GROWTH, GROWTH_FREE, cumulative
-from halloo.wire.buffer import Reader
+from halloo.wire.buffer import Reader, varint
 from halloo.wire.interval import PRECISION, Decoder, encode_choices
 from halloo.wire.objects import Kind, ObjectList, decode_objects, encode_objects, shortest_form
 from halloo.wire.squeeze import squeezed
@@ -87,15 +87,15 @@ def test_the_empty_list_is_the_published_one() -> None:
     assert decode_objects(Reader(bytes.fromhex("4215")), 27) == []
 
 
-@given(LISTS_IN_BLOBS, SUBJECTS, st.binary(max_size=6))
-def test_every_list_comes_back(objects: ObjectList, subject: int, after: bytes) -> None:
+@given(LISTS_IN_BLOBS, SUBJECTS, st.binary(max_size=6), st.sampled_from([b"", b"network!"]))
+def test_every_list_comes_back(objects: ObjectList, subject: int, after: bytes, network: bytes) -> None:
     raw = encode_objects(objects)
-    packed = squeezed(objects, subject, len(raw))
+    packed = squeezed(objects, subject, len(raw), network)
     if packed is None:
         assert len(raw) > GROWTH_FREE + GROWTH
         return
     reader = Reader(packed + after)
-    assert decode_objects(reader, subject) == objects
+    assert decode_objects(reader, subject, 0, network) == objects
     assert reader.left == len(after)
 
 
@@ -149,6 +149,27 @@ def test_a_few_bytes_do_not_become_many() -> None:
         decode_objects(Reader(packed), 27)
 
 
+def test_many_lists_in_a_raw_one_do_not_become_many_bytes_either() -> None:
+    inner: ObjectList = [(Kind.NUMBERS, 1, (0,) * 300)]
+    packed = squeezed(inner, 0, 0)
+    assert packed is not None
+    one = b"\x05\x01" + packed
+    assert decode_objects(Reader(b"\x41\x01" + one + bytes(30))) == [(Kind.OBJECTS, 1, inner)]
+    for count in (20, 100, 200):
+        whole = b"\x41" + varint(count) + one * count
+        assert count * 300 > GROWTH_FREE + GROWTH * len(whole)
+        with pytest.raises(Malformed, match="grow"):
+            decode_objects(Reader(whole))
+
+
+def test_many_honest_lists_in_a_raw_one_are_read() -> None:
+    inner: ObjectList = [(Kind.TEXT, 1, "alice"), (Kind.NUMBER, 2, 7), (Kind.NUMBERS, 3, (1, 2, 3))]
+    packed = squeezed(inner, 0, 0)
+    assert packed is not None
+    whole = b"\x41" + varint(200) + (b"\x05\x01" + packed) * 200
+    assert decode_objects(Reader(whole)) == [(Kind.OBJECTS, 1, inner)] * 200
+
+
 def test_what_stands_beside_is_missed_before_anything_is_made() -> None:
     packed = squeezed([(Kind.BLOB, 1, bytes(60_000))], 27, 0)
     assert packed is not None
@@ -174,6 +195,16 @@ def test_repeated_values_are_referred_to() -> None:
     assert once is not None
     assert twice is not None
     assert len(twice) - len(once) < len(key) + 14 + 8
+
+
+def test_the_network_is_known_to_both() -> None:
+    objects: ObjectList = [(Kind.WIDE, 1, b"network!"), (Kind.BLOB, 2, bytes(range(40)))]
+    known, unknown = squeezed(objects, 27, 0, b"network!"), squeezed(objects, 27, 0)
+    assert known is not None
+    assert unknown is not None
+    assert len(known) <= len(unknown) - 7
+    with pytest.raises(Malformed, match="refers to"):
+        decode_objects(Reader(known), 27)
 
 
 @pytest.mark.parametrize("objects", AT_THEIR_BOUNDS, ids=str)

@@ -187,6 +187,23 @@ def test_a_revoked_key_is_renewed_no_more_and_leaves_the_directory() -> None:
     assert world.events(Renewed, "bob")
 
 
+def test_a_node_goes_on_whose_password_was_changed_by_another_program_of_its_device() -> None:
+    town = Town(22)
+    settled(town, "alice", "bob")
+    world = town.world
+    world.run(world.now + 60)
+    assert ask(town, "alice", Purpose.SIGN_UP, b"old").decision.verdict == Verdict.OK
+    # The same key, certified anew: the node itself still has the credential of before.
+    assert ask(town, "alice", Purpose.CHANGE_PASSWORD, b"old", b"new").decision.verdict == Verdict.OK
+    world.run(world.now + 1.3 * EVERY)
+    assert any("revoked" in lost.reason for lost in world.events(Lost, "alice"))
+    world.run(world.now + 180)
+    assert world.events(Renewed, "alice")
+    assert town.node("alice").join.peer is not None
+    assert search(town, "bob", "alice").entries
+    assert not world.events(RenewalRefused)
+
+
 def test_a_supernode_that_starts_later_hears_of_earlier_revocations() -> None:
     town = Town(8, supernodes=2)
     world = town.world
@@ -240,6 +257,39 @@ def test_a_key_that_this_device_did_not_ask_for_is_noticed_within_a_day() -> Non
     world.run(100 + 1.2 * DAY)
     report = world.events(Audited, "alice")[-1].report
     assert [entry.key for entry in report.strange] == [server(town).ledger.key(b"a key that the operator made")]
+
+
+def test_an_entry_of_my_name_that_the_login_server_leaves_out_for_me_alone_is_noticed() -> None:
+    town = Town(20, supernodes=1)
+    world = town.world
+    settled(town, "alice")
+    world.run(200)
+    theirs = town.credential("alice", b"a key that the operator made", wall=world.now + WALL)
+    whose, page = server(town).ledger.name("alice"), town.accounts.page
+    number = credential_of(theirs).entry
+
+    def page_without(first: int, most: int, **more: Any) -> Any:
+        told = page(first, most, **more)
+        return tuple(entry for entry in told if entry.number < number) if more.get("name") == whose else told
+
+    class Leaving(type(town.accounts)):  # type: ignore[misc]
+        page = staticmethod(page_without)
+
+    server(town).accounts = Leaving(town.accounts.accounts, town.accounts.log)
+    world.run(200 + 1.3 * EVERY + 1200)  # the supernode reads it, alice publishes, and is told
+    faults = world.events(Audited, "alice")[-1].report.faults
+    assert len(faults) == 1
+    assert f"has read entry {number}" in faults[0]
+
+
+def test_a_strange_key_is_noticed_long_before_a_day_is_over_where_the_supernode_has_read_of_it() -> None:
+    town = Town(21, supernodes=1)
+    world = town.world
+    settled(town, "alice")
+    world.run(200)
+    town.credential("alice", b"a key that the operator made", wall=world.now + WALL)
+    world.run(200 + 1.3 * EVERY + 1200)
+    assert world.events(Audited, "alice")[-1].report.strange
 
 
 def test_a_log_that_was_written_anew_is_noticed_by_everybody() -> None:
@@ -308,6 +358,10 @@ def test_whose_way_to_the_login_servers_is_blocked_signs_up_and_renews_over_a_su
     blocked(town, "alice")
     world.run(0.62 * LIFE)
     assert world.events(Renewed, "alice")
+    audits = world.events(Audited, "alice")
+    assert len(audits) == 2  # after each credential
+    assert all(audited.report.clean for audited in audits)
+    assert not world.events(AuditFailed, "alice")
 
 
 def test_who_is_not_blocked_troubles_no_supernode() -> None:

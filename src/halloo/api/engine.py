@@ -21,6 +21,8 @@ from halloo.runtime.sound import Sink, Source, open_sink, open_source
 
 __all__ = ["Engine"]
 
+MAX_DIGITS = 9  # of the number of a call: longer ones are not even read
+
 _OVER = {
     Result.ENDED: "FINISHED",
     Result.BUSY: "BUSY",
@@ -212,7 +214,8 @@ class Engine:
         return call
 
     def _call(self, number: str) -> _Call:
-        call = self._calls.get(int(number)) if number.isascii() and number.isdigit() else None
+        known = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+        call = self._calls.get(int(number)) if known else None
         if call is None:
             raise Trouble(556, "Invalid call id")
         return call

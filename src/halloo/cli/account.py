@@ -9,11 +9,13 @@ import click
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
 from halloo.cli.network import read_descriptor
+from halloo.cli.session import proxy_here
 from halloo.cli.speak import Context, password_option, read_password, run
 from halloo.login.log import Ledger
 from halloo.messages.login import Purpose
 from halloo.messages.name import folded
 from halloo.node.descriptor import grouped
+from halloo.runtime.errands import holds_its_key
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.phone import Phone
 
@@ -105,10 +107,10 @@ def _own_key(context: Context, name: str) -> bytes:
     """The key that this home has for a name already: who knows it should not see another without need."""
     try:
         held = context.home.account()
-        suite = context.home.descriptor().ways.suite
-        return held.private if held.name == folded(name) and suite.identity.public(held.private) else b""
+        mine = held.name == folded(name) and holds_its_key(context.home.descriptor(), held)
     except (NotLoggedIn, UsageError):
         return b""
+    return held.private if mine else b""
 
 
 def _remember(context: Context, account: Account) -> None:
@@ -130,6 +132,7 @@ async def _ask(
     descriptor = context.home.descriptor()
     cache, _ = context.home.host_cache()
     async with Phone(descriptor, None, cache) as phone:
+        phone.proxy = proxy_here(context)
         await phone.open(Address.parse("0.0.0.0:0"))
         context.progress(f"Asking the login server of {descriptor.name} …")
         return await phone.apply(purpose, name, password, new, private)

@@ -77,7 +77,7 @@ def _frames(context: Context, network: str | None, keys: Keys) -> Frames:
     """Who explains frames: of the network that was named, or of any classic one."""
     if network is not None:
         descriptor = read_descriptor(network)
-        return Frames(descriptor.ways.suite, descriptor.cloak_key, keys)
+        return Frames(descriptor.ways.suite, descriptor.cloak_key, keys, descriptor.id)
     try:
         return Frames(suite_named("classic"), b"", keys)
     except UsageError as fault:  # its package is missing; commands without a cloak need none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from halloo.cli.session import open_phone
 from halloo.cli.speak import Context, password_option, read_password, run
 from halloo.login.auditor import LogContradicted
 from halloo.login.carrier import LetterCarried
+from halloo.login.limits import Limits
 from halloo.login.log import Ledger
 from halloo.login.server import Served
 from halloo.login.watch import KeysRevoked
@@ -44,9 +46,18 @@ def serve() -> None:
 @click.option("--network", "folder", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--listen", "listens", multiple=True, metavar="ADDR:PORT", help="one for each port")
 @click.option("--database", help="sqlite:///FILE or postgresql://…; default: SQLite in the folder")
+@click.option(
+    "--sign-ups",
+    type=click.IntRange(min=1),
+    default=Limits().sign_ups_by_host.burst,
+    show_default=True,
+    help="new accounts from one host before it has to wait",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON lines")
 @click.pass_obj
-def login(context: Context, folder: Path, listens: tuple[str, ...], database: str | None, as_json: bool) -> None:
+def login(
+    context: Context, folder: Path, listens: tuple[str, ...], database: str | None, sign_ups: int, as_json: bool
+) -> None:
     """A login server, with its accounts."""
     from halloo.runtime.accounts_sql import AccountsInDatabase
 
@@ -66,7 +77,8 @@ def login(context: Context, folder: Path, listens: tuple[str, ...], database: st
             context.result(table, f"{purpose} {event.name}: {verdict}", as_json=as_json)
 
     async def work() -> None:
-        driver, listening = await start_login_server(place, accounts, addresses, tell)
+        limits = replace(Limits(), sign_ups_by_host=replace(Limits().sign_ups_by_host, burst=sign_ups))
+        driver, listening = await start_login_server(place, accounts, addresses, tell, limits)
         try:
             shown = [str(address) for address in listening]
             table = {"event": "listening", "role": "login", "addresses": shown}

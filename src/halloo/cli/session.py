@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,11 +11,16 @@ from halloo.api.socket import ControlClient
 from halloo.base.address import Address
 from halloo.base.errors import Unusable, UsageError
 from halloo.cli.speak import Context
+from halloo.messages.login import Purpose
+from halloo.node.descriptor import Descriptor
+from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
+from halloo.runtime.errands import holds_its_key
+from halloo.runtime.home import Account, Home, NotLoggedIn
 from halloo.runtime.phone import Phone
 from halloo.runtime.tcp import Proxy, proxy_of
 
-__all__ = ["online_phone", "open_phone", "running_node"]
+__all__ = ["online_phone", "open_phone", "proxy_here", "running_node"]
 
 ANYWHERE = Address.parse("0.0.0.0:0")
 
@@ -29,15 +35,16 @@ async def open_phone(
     cache, warning = home.host_cache()
     if warning:
         context.progress(f"Warning: {warning}")
-    logged_in = home.account() if account else None
+    logged_in = await _in_date(context, descriptor, cache) if account else None
     async with Phone(descriptor, logged_in, cache) as phone:
         if logged_in is not None:
-            phone.on_account = home.keep_account
+            phone.on_account = lambda renewed: _keep_renewed(home, renewed)
             phone.memory, warning = home.memory()
             phone.acquaintances, other = home.acquaintances()
             for words in filter(None, (warning, other)):
                 context.progress(f"Warning: {words}")
-        phone.proxy = _proxy(context)
+            phone.on_learnt = lambda: _keep(home, phone)
+        phone.proxy = proxy_here(context)
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -52,11 +59,46 @@ async def open_phone(
         finally:
             home.keep_host_cache(cache)
             if logged_in is not None:
-                home.keep_memory(logged_in.name, phone.memory)
-                home.keep_acquaintances(phone.acquaintances)
+                _keep(home, phone)
 
 
-def _proxy(context: Context) -> Proxy | None:
+def _keep(home: Home, phone: Phone) -> None:
+    """Write down what was learnt, at once: a program that is killed should not forget whom it knew."""
+    if phone.account is not None and _still(home, phone.account.name):
+        home.keep_memory(phone.account.name, phone.memory)
+        home.keep_acquaintances(phone.acquaintances)
+
+
+def _keep_renewed(home: Home, renewed: Account) -> None:
+    """Write a renewed login down, unless its user has logged out meanwhile, or somebody else has logged in."""
+    if _still(home, renewed.name):
+        home.keep_account(renewed)
+
+
+def _still(home: Home, name: str) -> bool:
+    """Whether it is still this user who is logged in here."""
+    try:
+        return home.account().name == name
+    except NotLoggedIn:
+        return False
+
+
+async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -> Account:
+    """Who is logged in here.  A login that has expired (this machine was off for weeks) is renewed first."""
+    account = context.home.account()
+    claims = account.claims
+    if claims.expires > time.time() or claims.network != descriptor.id or not holds_its_key(descriptor, account):
+        return account  # or not to be mended by a renewal: whoever opens a phone with it says why
+    context.progress("The login has expired; renewing it …")
+    async with Phone(descriptor, None, cache) as phone:
+        phone.proxy = proxy_here(context)
+        await phone.open(ANYWHERE)
+        renewed = await phone.apply(Purpose.RENEW, account.name, private=account.private)
+    context.home.keep_account(renewed)
+    return renewed
+
+
+def proxy_here(context: Context) -> Proxy | None:
     """The proxy of this machine, where the environment names one."""
     url = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
     try:

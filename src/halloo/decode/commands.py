@@ -41,10 +41,10 @@ _INSIDE: dict[str, type[Shape]] = {"credential": SignedClaims, "claims": Claims,
 """By the name of a blob's field, the shape that it holds."""
 
 
-def read_commands(payload: bytes) -> list[Message]:
+def read_commands(payload: bytes, network: bytes = b"") -> list[Message]:
     """The messages of a payload, as a node reads them; none where it would refuse the payload."""
     try:
-        return decode_commands(payload, LANGUAGE)
+        return decode_commands(payload, LANGUAGE, network)
     except Malformed:
         return []
 
@@ -91,7 +91,8 @@ def _command(
             explain_list(cursor, known.rules if known else {}, key)
             if cursor.left:
                 raise Malformed(f"{name} is followed by {cursor.left} bytes that belong to nothing")
-            decode_commands(cursor.whole[start : cursor.position], language)  # bounds, and what must be there
+            # Bounds, and what must be there:
+            decode_commands(cursor.whole[start : cursor.position], language, cursor.network)
         except Malformed as fault:
             if declared is not None:
                 cursor.stop(fault)
@@ -143,7 +144,7 @@ def _packed(cursor: Cursor, rules: Mapping[str, FieldRule], subject: int, depth:
     """A compressed list: its objects have no places of their own, so its raw form is explained."""
     start = cursor.position
     reader = Reader(cursor.whole[start : start + cursor.left])
-    objects = decode_objects(reader, subject, depth)
+    objects = decode_objects(reader, subject, depth, cursor.network)
     cursor.take(reader.position)
     raw = encode_objects(objects)
     inner = Cursor(raw)

@@ -31,10 +31,11 @@ class NotOurs(PeerError):
 
 
 class Frames:
-    """Explains the frames of one network, and remembers what later ones need."""
+    """Explains the frames of one network (``network``: its id), and remembers what later ones need."""
 
-    def __init__(self, suite: Suite, cloak_key: bytes, keys: Keys) -> None:
+    def __init__(self, suite: Suite, cloak_key: bytes, keys: Keys, network: bytes = b"") -> None:
         self.suite = suite
+        self.network = network
         self.cloak_key = cloak_key
         self._cloak: Cloak = suite.cloak(cloak_key, LAYOUTS)
         self._keys = keys
@@ -78,13 +79,14 @@ class Frames:
 
     def payload(self, frame: int, body: bytes) -> list[Part]:
         """The content of a payload: commands in the open, or one sealed packet."""
-        cursor = Cursor(body)
+        cursor = Cursor(body, self.network)
         try:
             if body[:1] == _SEALED_MARK:
                 self._sealed(cursor, frame)
             else:
                 explain_commands(cursor, OPEN)
-                cursor.parts += [part for message in read_commands(body) for part in self._talks.explain(message)]
+                for message in read_commands(body, self.network):
+                    cursor.parts += self._talks.explain(message)
         except PeerError as fault:
             cursor.stop(fault)
         return cursor.parts
@@ -229,7 +231,7 @@ class Frames:
         part = cursor.note("sealed", start, opened.meaning if opened else "no key is given for this link")
         if opened is None:
             return
-        plain = Cursor(opened.plain)
+        plain = Cursor(opened.plain, self.network)
         part.parts = [Part("plain", 0, opened.plain, "", plain.parts, fresh=True)]
         try:
             ack = plain.varint()
@@ -239,7 +241,7 @@ class Frames:
             plain.note("first", start, f"the first command is number {first}" if first else "no command is in it")
             rest = plain.position
             explain_commands(plain, SEALED, first)
-            for message in read_commands(opened.plain[rest:]):
+            for message in read_commands(opened.plain[rest:], self.network):
                 plain.parts += self._talks.explain(message)
         except PeerError as fault:
             plain.stop(fault)

@@ -22,7 +22,7 @@ def explain(data: bytes, frames: Frames, source: Address, destination: Address, 
     A fault is in the tree, at the place where the bytes stop making sense.
     """
     tried: dict[str, Callable[[], Part]] = {
-        "commands": lambda: _commands(data),
+        "commands": lambda: _commands(data, frames.network),
         "datagram": lambda: _datagram(data, frames, source, destination),
         "stream": lambda: _stream(data, frames),
     }
@@ -43,8 +43,8 @@ def _understood(part: Part) -> int:
     return sum(not each.fault for each in part.walk()) - 1
 
 
-def _commands(data: bytes) -> Part:
-    cursor = Cursor(data)
+def _commands(data: bytes, network: bytes) -> Part:
+    cursor = Cursor(data, network)
     explain_commands(cursor, LANGUAGE)
     return Part("commands", 0, data, "without a cloak", cursor.parts)
 

@@ -45,11 +45,13 @@ class Part:
 class Cursor(Reader):
     """A reader that notes what it has read."""
 
-    __slots__ = ("parts", "whole")
+    __slots__ = ("network", "parts", "whole")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, network: bytes = b"") -> None:
         super().__init__(data)
         self.whole = data
+        self.network = network
+        """The id of the network that the bytes were said in, where it is known."""
         self.parts: list[Part] = []
 
     def note(self, name: str, start: int, meaning: str = "", parts: list[Part] | None = None) -> Part:

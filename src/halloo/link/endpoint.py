@@ -11,7 +11,6 @@ A payload that does not begin with a zero holds commands in the open.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from math import inf
 
@@ -23,17 +22,17 @@ from halloo.link.handshake import Initiator, Responder, SomebodyElse
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR, OneLink
 from halloo.link.persona import Persona
+from halloo.link.strangers import Strangers
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Party
-from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
+from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, HelloRetry, Renew, RenewAnswer, RenewFinish
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands, encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 
 __all__ = ["Endpoint"]
 
-MAX_HALF_OPEN = 256  # handshakes of strangers held at once; the oldest goes first
 MAX_LINKS = 4_096  # at once: a supernode with 800 clients, all other supernodes, and room for both to come again
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
@@ -50,13 +49,14 @@ class Endpoint:
     def __init__(self, persona: Persona, cloak_key: bytes, hosts: Iterable[bytes], wall: float) -> None:
         self.persona = persona
         self.wall = wall
+        self._network = persona.notary.network
         self.datagrams = Datagrams(persona.suite, persona.suite.cloak(cloak_key, LAYOUTS), hosts, persona.rng)
         self.streams = Streams(persona.suite, cloak_key, persona.rng)
         self.faults = 0
         """Datagrams and messages dropped because they broke the rules."""
         self._links: dict[int, OneLink] = {}
         self._peers: dict[Peer, OneLink] = {}
-        self._half_open: OrderedDict[tuple[Route, int], OneLink] = OrderedDict()
+        self._strangers = Strangers(persona.suite.digest, persona.rng)
         self._by_route: dict[Route, Peer] = {}
         self._channels: dict[int, Channel] = {}
         self._alarms: Alarms[int] = Alarms()
@@ -133,7 +133,7 @@ class Endpoint:
                     link.again_at = now + link.wait
                     self._greet(link, out)
                 if now >= link.renew_at:
-                    link.reliable.say(encode_command(link.renew(self.persona, now), compressed=True))
+                    link.reliable.say(self._said(link.renew(self.persona, now)))
                 self._dirty[number] = link
         return out
 
@@ -158,7 +158,7 @@ class Endpoint:
         link = self._peers.get(peer)
         if link is not None:
             if link.session is not None:
-                link.reliable.say(encode_command(Goodbye(reason=reason[:120]), compressed=True))
+                link.reliable.say(self._said(Goodbye(reason=reason[:120])))
                 self._flush(link, now, out)
             self._forget(link, out)
             out.append(Down(peer, reason))
@@ -177,13 +177,13 @@ class Endpoint:
             link = self._peers.get(to)
             if link is None:
                 return []
-            if not link.reliable.say(encode_command(message, compressed=True)):
+            if not link.reliable.say(self._said(message)):
                 out: list[Output] = []
                 self._drop(link, "too much waits unheard", out)
                 return out
             self._dirty[link.number] = link
             return []
-        return self._payload(to, self._next_frame(), encode_command(message, compressed=True))
+        return self._payload(to, self._next_frame(), self._said(message))
 
     def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
         """Send one packet of sound; without a link it goes nowhere."""
@@ -264,7 +264,7 @@ class Endpoint:
         elif body[:1] == SEALED_MARK:
             self._sealed_heard(frame, body, route, now, out)
         else:
-            for message in decode_commands(body, OPEN):
+            for message in decode_commands(body, OPEN, self._network):
                 self._open_heard(message, route, now, out)
 
     def _stream_frame(self, frame: StreamFrame, route: Stream, now: float, out: list[Output]) -> None:
@@ -309,7 +309,7 @@ class Endpoint:
             link.greeting, link.again_at, link.initiator = (), inf, None
         self._dirty[link.number] = link
         for command in link.reliable.heard(plain, now):
-            for message in decode_commands(command, SEALED):
+            for message in decode_commands(command, SEALED, self._network):
                 match message:
                     case Goodbye():
                         self._drop(link, message.reason or "the other side ended the link", out)
@@ -317,7 +317,7 @@ class Endpoint:
                     case Renew() | RenewAnswer() | RenewFinish():
                         reply = link.hear_renewal(self.persona, message, now)
                         if reply is not None:
-                            link.reliable.say(encode_command(reply, compressed=True))
+                            link.reliable.say(self._said(reply))
                     case _:
                         out.append(Heard(message, link.peer))
 
@@ -344,6 +344,8 @@ class Endpoint:
         match message:
             case Hello():
                 self._hello(message, route, now, out)
+            case HelloRetry():
+                self._hello_retry(message, out)
             case HelloAnswer():
                 self._hello_answer(message, route, now, out)
             case Finish():
@@ -352,21 +354,32 @@ class Endpoint:
                 out.append(Heard(message, route))
 
     def _hello(self, hello: Hello, route: Route, now: float, out: list[Output]) -> None:
-        known = self._half_open.get((route, hello.link))
+        known = self._strangers.find(route, hello)
         if known is None:
-            if len(self._half_open) >= MAX_HALF_OPEN:
-                self._forget(next(iter(self._half_open.values())), out)
             if len(self._links) >= MAX_LINKS:
                 raise Refused("too many links")
+            retry = self._strangers.examine(route, hello)
+            if retry is not None:
+                out += self._payload(route, self._next_frame(), self._said(retry))
+                return
             number = self._free_number()
             responder = Responder(self.persona, number, hello)
             known = self._new(Peer(self._numbers()), route, now, inbound=True, number=number)
             known.responder = responder
             known.greeting = (responder.answer,)
             known.theirs = hello.link.to_bytes(4, "big")
-            self._half_open[route, hello.link] = known
+            oldest = self._strangers.add(known)
+            if oldest is not None:
+                self._forget(oldest, out)
             self._arm(known)
         self._greet(known, out)
+
+    def _hello_retry(self, retry: HelloRetry, out: list[Output]) -> None:
+        link = self._links.get(retry.to)
+        if link is None or link.initiator is None or link.session is not None or not link.initiator.retry(retry):
+            raise Refused("a cookie for no Hello of ours")
+        link.greeting = (link.initiator.hello,)
+        self._greet(link, out)
 
     def _hello_answer(self, answer: HelloAnswer, route: Route, now: float, out: list[Output]) -> None:
         link = self._links.get(answer.to)
@@ -392,7 +405,7 @@ class Endpoint:
         if link.responder is not None:
             link.session, party = link.responder.finish(finish, now + self.wall)
             link.responder = None  # its secrets would open what is said before the keys are renewed
-            self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+            self._strangers.remove(link)
             link.greeting = ()
             self._standing(link, party, now, out)
         link.reliable.acknowledge()  # the other side repeats its Finish until it hears something sealed
@@ -405,7 +418,7 @@ class Endpoint:
 
     def _greet(self, link: OneLink, out: list[Output]) -> None:
         for message in link.greeting:
-            out += self._payload(link.route, self._next_frame(), encode_command(message, compressed=True))
+            out += self._payload(link.route, self._next_frame(), self._said(message))
 
     # --- the way out ------------------------------------------------------------------------------------------
 
@@ -448,6 +461,10 @@ class Endpoint:
     def _through(self, channel: Channel, inner: bytes) -> list[Output]:
         return self.forward(channel.hop, channel.token, inner)
 
+    def _said(self, message: Message) -> bytes:
+        """The bytes of a message, as they are sent."""
+        return encode_command(message, compressed=True, network=self._network)
+
     def _next_frame(self) -> int:
         self._frame = self._frame + 2 & 0xFFFF
         return self._frame
@@ -482,7 +499,7 @@ class Endpoint:
     def _forget(self, link: OneLink, out: list[Output]) -> None:
         self._links.pop(link.number, None)
         self._peers.pop(link.peer, None)
-        self._half_open.pop((link.route, int.from_bytes(link.theirs, "big")), None)
+        self._strangers.remove(link)
         if self._by_route.get(link.route) == link.peer:
             del self._by_route[link.route]
         del self._alarms[link.number]

@@ -21,7 +21,7 @@ from halloo.link.keys import LinkKeys
 from halloo.link.persona import Persona
 from halloo.link.session import Session
 from halloo.messages.credential import Party
-from halloo.messages.link import Finish, Hello, HelloAnswer
+from halloo.messages.link import Finish, Hello, HelloAnswer, HelloRetry
 from halloo.wire.command import encode_command
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 
 RESPONDER = b"halloo responder\n"  # labels of proofs: what is signed begins with it, and its seal's key follows from it
 INITIATOR = b"halloo initiator\n"
+RETRIES = 2  # cookies that are followed: the other side may have begun anew in between
 
 
 class SomebodyElse(Refused):
@@ -50,7 +51,16 @@ class Initiator:
         self._persona = persona
         self._key = key
         self._private = suite.envelope.make(persona.rng, persona.private)
+        self._retries = 0
         self.hello = Hello(suite=suite.number, link=link, envelope=suite.envelope.public(self._private))
+
+    def retry(self, heard: HelloRetry) -> bool:
+        """Say the Hello again with a cookie, if this is the first or second one; an honest node asks once."""
+        if self._retries == RETRIES:  # the Hello stays as it was said: an answer to it is still welcome
+            return False
+        self._retries += 1
+        self.hello = replace(self.hello, cookie=heard.cookie)
+        return True
 
     def answer(self, heard: HelloAnswer, wall: float) -> tuple[Finish, Session, Party]:
         """The last message, the keys, and who the responder is.

@@ -17,7 +17,7 @@ from halloo.login.log import Ledger
 from halloo.messages.credential import CLOCK_TOLERANCE, Claims
 from halloo.messages.log import EntryKind, Head, LogEntry
 
-__all__ = ["Chain", "NameChain", "Report", "contradiction", "examined"]
+__all__ = ["Chain", "Known", "NameChain", "Report", "contradiction", "examined"]
 
 
 @dataclass(slots=True)
@@ -103,32 +103,40 @@ class Report:
         return not self.strange and not self.faults and self.revoked is None
 
 
-def examined(
-    ledger: Ledger,
-    claims: Claims,
-    chain: NameChain,
-    head: Head,
-    known: frozenset[bytes],
-    since: int,
-    seen: tuple[int, bytes],
-) -> Report:
-    """Judge the whole chain of a name.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What whoever audits a name knows beforehand."""
 
-    ``known``: digests of keys that this device had certified; ``since``: the number of its first certification;
-    ``seen``: (number, hash) of the newest entry of the name at an earlier audit, (0, b"") for none.
-    """
+    keys: frozenset[bytes]
+    """Digests of keys that this device had certified, or whose certification its user has approved."""
+    since: int = 0
+    """The number of this device's first certification."""
+    seen: tuple[int, bytes] = (0, b"")
+    """(number, hash) of the newest entry of the name at an earlier audit."""
+    shown: int = 0
+    """The number of the newest entry of the name that a supernode has spoken of."""
+
+
+def examined(ledger: Ledger, claims: Claims, chain: NameChain, head: Head, known: Known) -> Report:
+    """Judge the whole chain of a name."""
     faults: list[str] = []
     by_number = {entry.number: entry for entry in chain.entries}
     mine = by_number.get(claims.entry)
-    if claims.entry and (mine is None or ledger.hash_of(mine) != claims.entry_hash):
+    if claims.entry and (mine is None or ledger.mark_of(mine) != claims.entry_hash):
         faults.append(f"entry {claims.entry}, which this device's credential names, is not in the log as it was")
-    at, digest = seen
+    at, digest = known.seen
     if at and (at not in by_number or ledger.hash_of(by_number[at]) != digest):
         faults.append(f"entry {at}, seen at an earlier audit, is not in the log as it was")
+    last = chain.entries[-1].number if chain.entries else 0
+    if known.shown > last:
+        faults.append(
+            f"our supernode has read entry {known.shown} of this name, and the login server tells us of none after "
+            f"{last}: one of the two is wrong"
+        )
     strange = tuple(
         entry
         for entry in chain.entries
-        if entry.kind == EntryKind.CERTIFIED and entry.number > since and entry.key not in known
+        if entry.kind == EntryKind.CERTIFIED and entry.number > known.since and entry.key not in known.keys
     )
     revoked = next(
         (entry for entry in chain.entries if entry.kind == EntryKind.REVOKED and entry.number > claims.entry), None

@@ -5,6 +5,9 @@
       | <-- LogTold ----------------- |   again from where a page ended
       | --- LogAsked (one entry) ---> |   where our supernode was told another head than we
       | <-- LogTold ----------------- |
+
+Where the way there is blocked, a supernode carries question and answer: it is signed, and nobody but a login server can
+have made it.
 """
 
 from __future__ import annotations
@@ -14,22 +17,24 @@ from enum import Enum
 from math import inf
 from random import Random
 
-from halloo.base.address import Address
+from halloo.base.address import Address, Peer
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Numbers, Timers
 from halloo.login.asking import Asking
-from halloo.login.audit import NameChain, Report, contradiction, examined
-from halloo.login.log import Ledger, read_answer, read_head
+from halloo.login.audit import Known, NameChain, Report, contradiction, examined
+from halloo.login.log import Ledger, one_command, read_answer, read_head
 from halloo.messages.credential import Claims, Notary
-from halloo.messages.log import MAX_PAGE, Head, LogAsked, LogTold, SignedHead
-from halloo.wire.command import encode_shape
+from halloo.messages.log import CarryQuestion, Head, LogAsked, LogTold, QuestionBack, SignedHead
+from halloo.wire.command import encode_command, encode_shape
 
 __all__ = ["AuditFailed", "Audited", "Auditor", "LogContradicted", "Memory"]
 
 FIRST = (2.0, 30.0)  # seconds after a new credential, from and to: not all who log in at nine ask at the same moment
 DAILY = 86_400.0  # seconds; 10 % more or less
 RETRY = 3_600.0  # seconds after an audit that nobody answered
-PAGES = 64  # pages of one name that are read at most; six entries each over UDP
+MAX_KNOWN = 64  # keys of this device remembered
+AT_A_TIME = 8  # entries: as many as a datagram carries, and a supernode
+PAGES = 512  # pages of one name that are read at most; some six entries each
 QUESTION = 1_024  # bytes of padding: as long as the answer may be
 
 
@@ -100,6 +105,8 @@ class Auditor:
     _point: tuple[Head, SignedHead] | None = None
     """A head that our supernode showed us, still to be compared with the log as we are told it."""
     _asking_point: bool = False
+    _shown: int = 0
+    """The number of the newest entry of our name that a supernode has spoken of."""
 
     def __post_init__(self) -> None:
         self.asking = Asking(self.servers, self.rng, self.streams)
@@ -116,7 +123,7 @@ class Auditor:
         memory, key = self.memory, self.ledger.key(claims.key)
         self.claims = claims
         if key not in memory.known:
-            memory.known = (*memory.known, key)[-MAX_PAGE:]
+            memory.known = (*memory.known, key)[-MAX_KNOWN:]
         if not memory.since:
             memory.since = claims.entry
         self.timers[Timer.AUDIT] = now + FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
@@ -140,6 +147,10 @@ class Auditor:
         )
         return self._ask(0, now)
 
+    def attached(self, supernode: Peer | None, now: float) -> Effects:
+        """The supernode changed; it may be asked to carry a question that is still out."""
+        return self.asking.attached(supernode, now)
+
     # --- what is heard
 
     def head_shown(self, signed: SignedHead, now: float) -> Effects:
@@ -150,6 +161,14 @@ class Auditor:
             return []  # a supernode's own invention is no evidence of anything
         self._point = head, signed
         return self._compared(head, signed)
+
+    def entry_shown(self, number: int, now: float) -> Effects:
+        """Our supernode has read an entry of our name: if we know of none so new, look now and not tomorrow."""
+        if self.claims is not None and number > max(self.memory.seen[0], self.claims.entry, self._shown):
+            self._shown = number
+            wait = FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
+            self.timers[Timer.AUDIT] = min(self.timers.get(Timer.AUDIT, inf), now + wait)
+        return []
 
     def receive(self, message: LogTold, now: float) -> Effects:
         """An answer."""
@@ -170,9 +189,15 @@ class Auditor:
         except PeerError as fault:
             return out + self._failed(str(fault))
         self._head, self._pages = head, self._pages + 1
-        if message.more and message.entries and self._pages < PAGES:
-            return out + self._ask(message.entries[-1].number + 1, now)
-        return out + self._done(now)
+        if not message.more:
+            return out + self._done(now)
+        if not message.entries or self._pages >= PAGES:
+            return out + self._failed(f"the log has more entries of this name than can be read: over {self._pages * 6}")
+        return out + self._ask(message.entries[-1].number + 1, now)
+
+    def brought_back(self, message: QuestionBack, now: float) -> Effects:
+        """An answer that our supernode brings.  Raises Malformed."""
+        return self.receive(one_command(LogTold, message.told), now)
 
     def wake(self, now: float) -> Effects:
         """Begin an audit, say a question again, or give up."""
@@ -193,12 +218,13 @@ class Auditor:
         name = b"" if self._asking_point else self._chain.name
         question = self._question = LogAsked(
             first=first,
-            most=1 if self._asking_point else MAX_PAGE,
+            most=1 if self._asking_point else AT_A_TIME,
             name=name,
             padding=bytes(QUESTION),
             request=self.requests() & 0xFFFF,
         )
-        return self.asking.begin(question, now)
+        carried = CarryQuestion(question=encode_command(question), request=question.request)
+        return self.asking.begin(question, now, carried=carried)
 
     def _compared(self, head: Head, signed: SignedHead) -> Effects:
         """Compare a head with the newest we know, and remember the newer."""
@@ -220,8 +246,13 @@ class Auditor:
         assert self.claims is not None
         memory = self.memory
         report = examined(
-            self.ledger, self.claims, self._chain, self._head, frozenset(memory.known), memory.since, memory.seen
+            self.ledger,
+            self.claims,
+            self._chain,
+            self._head,
+            Known(frozenset(memory.known), memory.since, memory.seen, self._shown),
         )
+        self._shown = 0
         if report.entries and not report.faults:
             last = report.entries[-1]
             memory.seen = last.number, self.ledger.hash_of(last)

@@ -13,15 +13,13 @@ The same letter goes to all: it is sealed to a key of the network, and its answe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import inf
 from random import Random
 
 from halloo.base.address import Address, Peer
-from halloo.base.effects import Send
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.crypto.suite import Suite
-from halloo.login.asking import PATIENCE, Asking
+from halloo.login.asking import CARRY_AFTER, Asking
 from halloo.login.letter import Correspondence, write_letter
 from halloo.messages.login import (
     Application,
@@ -34,8 +32,6 @@ from halloo.messages.login import (
 )
 
 __all__ = ["CARRY_AFTER", "LoginClient", "LoginDecided", "LoginUnreachable"]
-
-CARRY_AFTER = 1.5  # seconds of silence after which a supernode is asked to carry the letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +63,9 @@ class LoginClient:
     requests: Numbers
     wall: float
     asking: Asking = field(init=False)
-    supernode: Peer | None = None
     _letter: Letter | None = None
     _correspondence: Correspondence | None = None
     _purpose: int = 0
-    _carry_at: float = inf
     _reason: str = ""
 
     def __post_init__(self) -> None:
@@ -80,7 +74,7 @@ class LoginClient:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self.asking.wake_at, self._carry_at if self.supernode is not None else inf)
+        return self.asking.wake_at
 
     @property
     def busy(self) -> bool:
@@ -94,22 +88,14 @@ class LoginClient:
         """
         request = self.requests() & 0xFFFF
         timed = replace(application, wall=int(now + self.wall))
-        self._letter, self._correspondence = write_letter(
-            self.suite, self.login_key, timed, private, request, self.rng
-        )
-        self._purpose = application.purpose
-        self._carry_at = now + CARRY_AFTER
-        self._reason = "no login server answered"
-        return self.asking.begin(self._letter, now)
+        letter, self._correspondence = write_letter(self.suite, self.login_key, timed, private, request, self.rng)
+        self._letter, self._purpose, self._reason = letter, application.purpose, "no login server answered"
+        carried = CarryLetter(enclosed=letter.enclosed, sealed=letter.sealed, request=request)
+        return self.asking.begin(letter, now, carried=carried)
 
     def attached(self, supernode: Peer | None, now: float) -> Effects:
         """The supernode changed; a new one may be asked to carry what is still out."""
-        self.supernode = supernode
-        if self._letter is None or supernode is None:
-            return []
-        self._carry_at = max(now, self._carry_at if self._carry_at != inf else now)
-        self.asking.until = max(self.asking.until, now + PATIENCE)
-        return self.wake(now)
+        return self.asking.attached(supernode, now)
 
     def receive(self, message: LetterAnswer, now: float, *, carried: bool = False) -> Effects:
         """An answer; one that is not for our letter, or not from who can read it, is passed over."""
@@ -124,7 +110,7 @@ class LoginClient:
 
     def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
         """What became of a letter that our supernode was to carry."""
-        if self._letter is None or sender != self.supernode or message.request != self._letter.request:
+        if self._letter is None or sender != self.asking.supernode or message.request != self._letter.request:
             return []
         match message.carriage:
             case Carriage.ANSWERED:
@@ -138,19 +124,11 @@ class LoginClient:
     def wake(self, now: float) -> Effects:
         """Say it again, to the next server or by another way; or give up."""
         out = self.asking.wake(now)
-        letter = self._letter
-        if letter is None:
-            return out
-        if self.supernode is not None and self._carry_at <= now:
-            self._carry_at = inf
-            carry = CarryLetter(enclosed=letter.enclosed, sealed=letter.sealed, request=letter.request)
-            out.append(Send(self.supernode, carry))
-        if now >= self.asking.until:
+        if self._letter is not None and now >= self.asking.until:
             out += self._clear()
             out.append(LoginUnreachable(self.servers, self._reason))
         return out
 
     def _clear(self) -> Effects:
         self._letter = self._correspondence = None
-        self._carry_at = inf
         return self.asking.end()

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from halloo.base.errors import Refused
+from halloo.base.errors import Malformed, Refused
+from halloo.base.machine import Message
 from halloo.crypto.suite import Digest
 from halloo.messages.credential import Notary, Sign
-from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
-from halloo.wire.command import decode_shape, encode_shape
+from halloo.messages.log import MAX_COUNT, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
+from halloo.wire.command import Catalogue, decode_commands, decode_shape, encode_shape
 
-__all__ = ["NAME_SIZE", "Ledger", "WriteEntry", "read_answer", "read_head"]
+__all__ = ["MARK_SIZE", "NAME_SIZE", "Ledger", "WriteEntry", "one_command", "read_answer", "read_head"]
 
+MARK_SIZE = 20  # bytes: to find two entries with the same mark, even one's own, takes 2**80 tries
 NAME_SIZE = 16  # bytes of a name's digest: who looks for a second name with the same needs 2**128 tries
 _NAME = b"halloo log name\n"
 _KEY = b"halloo log key\n"
@@ -23,6 +26,7 @@ _ENTRY = b"halloo log entry\n"
 _HEAD = b"halloo log head\n"
 _TOLD = b"halloo log told\n"
 
+T = TypeVar("T", bound=Message)
 WriteEntry = Callable[[LogEntry | None, LogEntry | None], LogEntry]
 """(newest entry, newest entry of the name) -> the entry to be added."""
 
@@ -48,6 +52,10 @@ class Ledger:
         blobs = (entry.name, entry.key, entry.previous, entry.previous_of_name)
         parts = b"".join(len(part).to_bytes(2, "big") + part for part in blobs)
         return self.digest(_ENTRY + self.network + numbers + parts)
+
+    def mark_of(self, entry: LogEntry) -> bytes:
+        """What a credential says of its entry: the beginning of its hash."""
+        return self.hash_of(entry)[:MARK_SIZE]
 
     def write(self, kind: EntryKind, name: bytes, key: bytes, wall: int) -> WriteEntry:
         """What puts an entry in its place.  ``name`` and ``key`` as digests, ``key`` empty in a revocation."""
@@ -92,6 +100,8 @@ def read_head(signed: SignedHead, notary: Notary) -> Head:
     head = decode_shape(Head, signed.head)
     if head.network != notary.network:
         raise Refused("the log's head is one of another network")
+    if head.count >= MAX_COUNT:
+        raise Refused("the log's head speaks of more entries than a log can have")
     if not _signed_by(notary, signed.signature, _HEAD + signed.head):
         raise Refused("the log's head is not signed by this network")
     return head
@@ -108,6 +118,14 @@ def read_answer(ledger: Ledger, notary: Notary, question: LogAsked, answer: LogT
     if not answer.head:
         raise Refused("the login server tells no head of its log")
     return read_head(answer.head[0], notary), answer.head[0]
+
+
+def one_command(kind: type[T], data: bytes) -> T:
+    """The one message of a kind that bytes carry.  Raises Malformed."""
+    messages = decode_commands(data, Catalogue([kind]))
+    if len(messages) != 1 or not isinstance(messages[0], kind):
+        raise Malformed(f"there should be one {kind.__name__}, and nothing else")
+    return messages[0]
 
 
 def _signed_by(notary: Notary, signature: bytes, text: bytes) -> bool:

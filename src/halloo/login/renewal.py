@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from random import Random
 
 from halloo.base.errors import PeerError
@@ -68,6 +69,7 @@ class Renewal:
     claims: Claims | None = None
     timers: Timers = field(default_factory=Timers)
     _failures: int = 0
+    _refused: bool = False
 
     @property
     def wake_at(self) -> float:
@@ -76,12 +78,22 @@ class Renewal:
 
     def certified(self, claims: Claims, now: float) -> Effects:
         """There is a new credential to care for."""
-        self.claims, self._failures = claims, 0
+        self.claims, self._failures, self._refused = claims, 0, False
         wall, life = now + self.client.wall, claims.expires - claims.issued
         due = claims.issued + life * (FROM + (TO - FROM) * self.rng.random())
         overdue = OVERDUE[0] + (OVERDUE[1] - OVERDUE[0]) * self.rng.random()
         self.timers[Timer.RENEW] = now + max(due - wall, overdue)
         self.timers[Timer.EXPIRE] = now + max(0.0, claims.expires - wall)
+        return []
+
+    def hasten(self, now: float) -> Effects:
+        """The credential is not taken any more, but perhaps the key is: another program of this device may have
+        changed the password.  Ask now, unless it was said already that there is no renewal.
+        """
+        if self.claims is not None and not self._refused and not self.client.busy:
+            soon = now + OVERDUE[0] + (OVERDUE[1] - OVERDUE[0]) * self.rng.random()
+            if not self._failures:  # otherwise it is being tried already, as often as it should
+                self.timers[Timer.RENEW] = min(self.timers.get(Timer.RENEW, inf), soon)
         return []
 
     def receive(self, message: LetterAnswer, now: float) -> Effects:
@@ -117,6 +129,7 @@ class Renewal:
                     out += self._renewed(decision.credential, now)
                 case LoginDecided(decision=decision) if decision.verdict == Verdict.REFUSED:
                     self.timers.pop(Timer.RENEW, None)
+                    self._refused = True
                     name = self.claims.name if self.claims else "NAME"
                     words = f"the network does not renew this login, its key was revoked; use: halloo login {name}"
                     out.append(RenewalRefused(words))

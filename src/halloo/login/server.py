@@ -34,7 +34,7 @@ from halloo.messages.credential import CLOCK_TOLERANCE, Claims, issue
 from halloo.messages.log import EntryKind, LogAsked, LogEntry, LogTold, SignedHead
 from halloo.messages.login import Application, Decision, Letter, LetterAnswer, Purpose, Verdict
 from halloo.messages.name import folded
-from halloo.wire.command import encode_command
+from halloo.wire.command import encode_command, encode_shape
 
 __all__ = ["RENEW_GRACE", "VALID_FOR", "LoginServer", "Served"]
 
@@ -45,6 +45,7 @@ SEEN_FOR = 2 * CLOCK_TOLERANCE + 60  # seconds that a letter is remembered: afte
 MAX_SEEN = 200_000  # letters; 30 MB, ten minutes at 300 a second
 MAX_KNOWN = 100_000  # pairs of name and host remembered
 _SIGNATURE_FRAME = 4  # bytes of the object around a signature
+_ENTRY_FRAME = 4  # bytes around an entry within its list
 HEAD_AGAIN = 60  # seconds for which one signature over the same head serves
 
 
@@ -137,9 +138,7 @@ class LoginServer:
                 case Purpose.SIGN_UP if account is None:
                     return self._sign_up(name, application, host, carried, now)
                 case Purpose.SIGN_UP | Purpose.LOGIN | Purpose.CHANGE_PASSWORD if right:
-                    self._known[self._pair(name, host)] = None
-                    if len(self._known) > MAX_KNOWN:
-                        self._known.popitem(last=False)
+                    self._was_here(name, host, carried)
                     return self._certify(name, application, account, now)
                 case Purpose.RENEW | Purpose.REVOKE if standing and wall < standing.wall + self.valid_for + RENEW_GRACE:
                     return self._certify(name, application, account, now)
@@ -158,6 +157,13 @@ class LoginServer:
             return (b"known " + self._pair(name, host), limits.wrong_by_name), here
         return (b"name " + whose, limits.wrong_by_name), here, (b"all", limits.wrong_in_all)
 
+    def _was_here(self, name: str, host: bytes, carried: bool) -> None:
+        """A name was proved from a host; a supernode's says nothing of whom it carries for."""
+        if not carried:
+            self._known[self._pair(name, host)] = None
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+
     def _pair(self, name: str, host: bytes) -> bytes:
         return self.suite.digest(name.encode() + b"\n" + host)[:16]
 
@@ -174,6 +180,7 @@ class LoginServer:
         if not self.accounts.create(account):
             return Decision(verdict=Verdict.NAME_TAKEN, wall=wall)
         self.tries.spend(buckets, now)
+        self._was_here(name, host, carried)
         return self._certify(name, application, account, now)
 
     def _certify(self, name: str, application: Application, account: Account | None, now: float) -> Decision:
@@ -206,7 +213,7 @@ class LoginServer:
             issued=wall,
             network=self.network,
             entry=entry.number,
-            entry_hash=ledger.hash_of(entry),
+            entry_hash=ledger.mark_of(entry),
         )
         credential = issue(claims, self.signing_key, self.suite.network_identity.sign)
         return Decision(verdict=Verdict.OK, credential=credential, wall=wall)
@@ -278,11 +285,13 @@ def _too_many(wait: float, wall: int) -> Decision:
 
 def _cut(told: LogTold, size: int) -> LogTold:
     """As much of an answer as is no longer than ``size`` bytes; without a head where not even that fits."""
-    entries = told.entries
-    while True:
-        cut = replace(told, entries=entries, more=told.more or len(entries) < len(told.entries))
-        if len(encode_command(cut)) <= size:
-            return cut
-        if not entries:
-            return LogTold(request=told.request)
-        entries = entries[:-1]
+    left = size - len(encode_command(replace(told, entries=(), more=True)))
+    if left < 0:
+        return LogTold(request=told.request)
+    kept = 0
+    for entry in told.entries:
+        left -= len(encode_shape(entry)) + _ENTRY_FRAME
+        if left < 0:
+            break
+        kept += 1
+    return replace(told, entries=told.entries[:kept], more=told.more or kept < len(told.entries))

@@ -23,7 +23,7 @@ from halloo.base.machine import Effects, Event, Numbers, Timers
 from halloo.login.asking import Asking
 from halloo.login.audit import Chain, contradiction
 from halloo.login.auditor import QUESTION, LogContradicted
-from halloo.login.log import Ledger, read_answer, read_head
+from halloo.login.log import MARK_SIZE, Ledger, read_answer, read_head
 from halloo.login.revocations import CREDENTIAL_LIFE, Revocations
 from halloo.messages.credential import Claims, Notary
 from halloo.messages.log import MAX_PAGE, EntryKind, Head, LogAsked, LogEntry, LogTold, SignedHead
@@ -34,6 +34,7 @@ __all__ = ["HeadSeen", "KeysRevoked", "Watch"]
 EVERY = 600.0  # seconds between looks, 20 % more or less: how long a revoked key may still be served
 RETRY = 60.0  # seconds after a look that nobody answered; 50 % more or less
 MAX_HASHES = 8_192  # of the newest entries, kept for comparing; 1 MB, a day of a network of ten thousand
+MAX_NAMES = 200_000  # names whose newest entry is remembered, some 30 MB; the longest quiet go first
 MAX_CLAIMED = 1_024  # entries that credentials name and that are still to be read
 BEHIND = 24  # entries still to be read from which on a stream is cheaper than many datagrams
 
@@ -88,9 +89,11 @@ class Watch:
     _newest: bytes = b""
     """The hash in ``head``."""
     _hashes: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
-    """By number, the hashes of the entries read last."""
+    """By number, the marks of the entries read last."""
+    _names: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    """By digest of a name, the number of its newest entry that was read."""
     _claimed: OrderedDict[int, tuple[bytes, str, bytes]] = field(default_factory=OrderedDict)
-    """By number, what was shown of entries still to come: (hash, in words where it stood, evidence)."""
+    """By number, what was shown of entries still to come: (mark, in words where it stood, evidence)."""
 
     def __post_init__(self) -> None:
         self.chain = Chain(self.ledger)
@@ -159,7 +162,7 @@ class Watch:
         if not head.count:
             return []
         where = f"a signed head of {head.count} entries that others were shown"
-        return self._claim(head.count, head.newest, where, encode_shape(signed))
+        return self._claim(head.count, head.newest[:MARK_SIZE], where, encode_shape(signed))
 
     def credential_shown(self, claims: Claims, credential: bytes, now: float) -> Effects:
         """Somebody shows us a credential that holds: does the log hold what it says?"""
@@ -167,6 +170,10 @@ class Watch:
             return []
         where = f"the credential of {claims.name}"
         return self._claim(claims.entry, claims.entry_hash, where, credential)
+
+    def newest_entry(self, name: str) -> int:
+        """The number of the newest entry of a folded name that we have read, 0 for none."""
+        return self._names.get(self.ledger.name(name), 0)
 
     # --- inside
 
@@ -189,11 +196,15 @@ class Watch:
         out: Effects = []
         for entry in entries:
             self.chain.add((entry,))
-            self._hashes[entry.number] = self.chain.newest
+            self._hashes[entry.number] = self.chain.newest[:MARK_SIZE]
             if len(self._hashes) > MAX_HASHES:
                 self._hashes.popitem(last=False)
+            self._names.pop(entry.name, None)
+            self._names[entry.name] = entry.number
+            if len(self._names) > MAX_NAMES:
+                self._names.popitem(last=False)
             claimed = self._claimed.pop(entry.number, None)
-            if claimed is not None and claimed[0] != self.chain.newest:
+            if claimed is not None and claimed[0] != self.chain.newest[:MARK_SIZE]:
                 out.append(_another(entry.number, *claimed[1:]))
         return out
 
@@ -202,7 +213,7 @@ class Watch:
         match self.state:
             case State.HEAD:
                 self.chain.count, self.chain.newest = head.count, head.newest
-                self._hashes = OrderedDict({head.count: head.newest} if head.count else {})
+                self._hashes = OrderedDict({head.count: head.newest[:MARK_SIZE]} if head.count else {})
                 self.state, self._first = State.REVOCATIONS, 0
                 return [], True, 0
             case State.REVOCATIONS:

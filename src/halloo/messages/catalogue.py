@@ -15,6 +15,7 @@ OPEN = Catalogue(
     [
         link.Hello,
         link.HelloAnswer,
+        link.HelloRetry,
         link.Finish,
         log.LogAsked,
         log.LogTold,
@@ -37,6 +38,8 @@ SEALED = Catalogue(
         link.Renew,
         link.RenewAnswer,
         link.RenewFinish,
+        log.CarryQuestion,
+        log.QuestionBack,
         login.CarryLetter,
         login.LetterBack,
         overlay.Attach,

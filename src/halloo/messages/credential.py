@@ -81,7 +81,7 @@ class Claims(Shape):
     entry: int = number(0x07, most=1 << 48, default=0)
     """The number of this certification in the network's log; 0: it is older than the log."""
     entry_hash: bytes = blob(0x08, most=64, default=b"")
-    """The hash of that entry."""
+    """The first 20 bytes of that entry's hash."""
 
 
 @shape

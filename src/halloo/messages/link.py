@@ -2,6 +2,7 @@
 
     initiator                                   responder
       | --- Hello (envelope) ------------------> |
+      | <-- HelloRetry (cookie) ---------------- |   only when many knock: the Hello again, with the cookie
       | <-- HelloAnswer (secret, envelope, proof) |
       | --- Finish (secret, proof) ------------> |
       | <================ sealed ==============> |
@@ -17,7 +18,7 @@ from halloo.base.machine import Message
 from halloo.messages.credential import MAX_CREDENTIAL
 from halloo.wire.command import Form, Shape, blob, command, number, shape, text
 
-__all__ = ["Finish", "Goodbye", "Hello", "HelloAnswer", "Proof", "Renew", "RenewAnswer", "RenewFinish"]
+__all__ = ["Finish", "Goodbye", "Hello", "HelloAnswer", "HelloRetry", "Proof", "Renew", "RenewAnswer", "RenewFinish"]
 
 _KEY = 2_048  # bytes: a hybrid public key of 1,216 is the longest today
 
@@ -29,6 +30,16 @@ class Hello(Message):
     suite: int = number(0x01, most=0xFF)
     link: int = number(0x02, most=0xFFFF_FFFF)
     envelope: bytes = blob(0x03, least=1, most=_KEY)
+    cookie: bytes = blob(0x06, most=32, default=b"")
+    """What a HelloRetry asked for; empty at first."""
+
+
+@command(0x6B, Form.NOTICE)
+class HelloRetry(Message):
+    """Many knock here: show that you hear me at your address, by saying your Hello again with this cookie."""
+
+    to: int = number(0x01, most=0xFFFF_FFFF)
+    cookie: bytes = blob(0x06, least=1, most=32)
 
 
 @command(0x62, Form.NOTICE)

@@ -4,6 +4,12 @@
       | --- LogAsked (from which entry on) ------> |  in the open, over UDP or TCP
       | <-- LogTold (entries, signed head) ------- |
 
+A supernode carries both for a node of its own whose way to the servers is blocked:
+
+    node                    supernode                   login server
+      | --- CarryQuestion ----> | --- LogAsked -------------> |
+      | <-- QuestionBack ------ | <-- LogTold --------------- |
+
     entry = number, kind, name, key, time, hash of the entry before, hash of the entry of this name before
     head  = how many entries there are, the hash of the newest, time; signed with the login key
 
@@ -17,9 +23,20 @@ from __future__ import annotations
 from enum import IntEnum
 
 from halloo.base.machine import Message
-from halloo.wire.command import Form, Shape, blob, command, flag, nested, number, request_id, shape
+from halloo.wire.command import Form, Shape, blob, command, flag, nested, number, request_id, shape, wide
 
-__all__ = ["MAX_PAGE", "EntryKind", "Head", "LogAsked", "LogEntry", "LogTold", "SignedHead"]
+__all__ = [
+    "MAX_COUNT",
+    "MAX_PAGE",
+    "CarryQuestion",
+    "EntryKind",
+    "Head",
+    "LogAsked",
+    "LogEntry",
+    "LogTold",
+    "QuestionBack",
+    "SignedHead",
+]
 
 MAX_PAGE = 64  # entries in one answer: 9 kB, which only a stream carries
 MAX_DIGEST = 64  # bytes
@@ -52,7 +69,7 @@ class LogEntry(Shape):
 class Head(Shape):
     """The log's whole state at ``wall``: the number of entries, and the hash of the newest (empty: none yet)."""
 
-    network: bytes = blob(0x01, least=8, most=8)
+    network: bytes = wide(0x01)
     count: int = number(0x02, most=MAX_COUNT)
     newest: bytes = blob(0x03, most=MAX_DIGEST, default=b"")
     wall: int = number(0x04, most=1 << 40)
@@ -89,4 +106,20 @@ class LogTold(Message):
     more: bool = flag(0x03, default=False)
     signature: bytes = blob(0x04, most=512, default=b"")
     """The network's, over the question and the answer: what was told stays told."""
+    request: int = request_id(default=0)
+
+
+@command(0x76, Form.REQUEST)
+class CarryQuestion(Message):
+    """Node to supernode: ask a login server this (a LogAsked, in its bytes)."""
+
+    question: bytes = blob(0x01, least=1, most=2_048)
+    request: int = request_id(default=0)
+
+
+@command(0x77, Form.REPLY)
+class QuestionBack(Message):
+    """Supernode to node: the answer (a LogTold, in its bytes)."""
+
+    told: bytes = blob(0x01, least=1, most=2_048)
     request: int = request_id(default=0)

@@ -133,11 +133,15 @@ class Store(Message):
 
 @command(13, Form.REPLY)
 class Stored(Message):
-    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why.  ``heads`` as in Attached."""
+    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why.
+
+    ``heads`` as in Attached; ``entry``: the newest entry of the owner's name that the supernode has read in the log.
+    """
 
     copies: int = number(0x01, most=64)
     reason: str = text(0x02, most=200, default="")
     heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
+    entry: int = number(0x0B, most=1 << 48, default=0)
     request: int = request_id(default=0)
 
 

@@ -184,7 +184,7 @@ def from_toml(content: str) -> Descriptor:
         ).check()
     except KeyError as missing:
         raise UsageError(f"the network's description lacks {missing}") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, OverflowError) as fault:
+    except (tomllib.TOMLDecodeError, TypeError, ValueError, OverflowError, RecursionError) as fault:
         raise UsageError(f"this is no description of a Halloo network: {fault}") from None
 
 

@@ -19,7 +19,7 @@ from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
 from halloo.link.persona import Persona
-from halloo.login.auditor import Memory
+from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
@@ -115,6 +115,8 @@ class Node:
                 wall,
                 setup.max_clients,
             )
+            if self.papers.watch is not None:
+                self.supernode.newest_entry = self.papers.watch.newest_entry
             self.relayer = Relayer(rng, setup.max_relayed)
 
     # --- the owner
@@ -242,7 +244,9 @@ class Node:
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.publisher.receive(message, sender, now)
-        return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
+        if sender == self.join.peer:
+            out += self.papers.heads(message.heads, now) + self.papers.entry_shown(message.entry, now)
+        return out
 
     def _attached(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.join.receive(message, sender, now)
@@ -252,19 +256,13 @@ class Node:
         out = self._to_supernode(message, sender, now)
         return out + (self.papers.heads(message.heads, now) if self.supernode else [])
 
-    def _letter_answer(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.papers.answered(message, sender, now) if not isinstance(sender, int) else []
+    def _to_papers(self, message: Message, sender: Any, now: float) -> Effects:
+        return self.papers.receive(message, sender, now)
 
-    def _letter_back(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.papers.brought_back(message, sender, now)
-
-    def _carry_letter(self, message: Any, sender: Any, now: float) -> Effects:
+    def _to_carry(self, message: Any, sender: Any, now: float) -> Effects:
         if self.supernode is None or sender not in self.supernode.clients:
             return []
         return self.papers.carry(message, sender, self._parties[sender][0].key, now)
-
-    def _log_told(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.papers.told(message, now)
 
     def _to_reach(self, message: Message, sender: Any, now: float) -> Effects:
         return self.calls.relay_said(message, sender, now)
@@ -324,16 +322,8 @@ class Node:
         out = self.papers.auditor.certified(event.claims, now) if self.papers.auditor else []
         return out + self.publisher.publish(now)
 
-    def _head_seen(self, event: HeadSeen, now: float) -> Effects:
-        if self.supernode is not None:
-            self.supernode.head = event.signed
-        return []
-
-    def _record_kept(self, event: RecordKept, now: float) -> Effects:
-        return self.papers.credential_seen(event.entry, now)
-
-    def _keys_revoked(self, event: KeysRevoked, now: float) -> Effects:
-        return self.supernode.call_back() if self.supernode else []
+    def _of_papers(self, event: Event, now: float) -> Effects:
+        return self.papers.react(event, self.supernode, now)
 
     def _searched(self, event: SearchDone, now: float) -> Effects:
         return self.calls.found(event, now)
@@ -379,10 +369,12 @@ class Node:
         overlay.Meshed: _meshing,
         overlay.Found: _found,
         overlay.Stored: _stored,
-        letters.LetterAnswer: _letter_answer,
-        letters.LetterBack: _letter_back,
-        letters.CarryLetter: _carry_letter,
-        log.LogTold: _log_told,
+        letters.LetterAnswer: _to_papers,
+        letters.LetterBack: _to_papers,
+        letters.CarryLetter: _to_carry,
+        log.CarryQuestion: _to_carry,
+        log.QuestionBack: _to_papers,
+        log.LogTold: _to_papers,
         path.RelayRequest: _relay_request,
         path.RelayGranted: _to_reach,
         path.RelayRefused: _to_reach,
@@ -399,9 +391,10 @@ class Node:
         Joined: _joined,
         Lost: _lost,
         Renewed: _renewed,
-        HeadSeen: _head_seen,
-        KeysRevoked: _keys_revoked,
-        RecordKept: _record_kept,
+        Audited: _of_papers,
+        HeadSeen: _of_papers,
+        KeysRevoked: _of_papers,
+        RecordKept: _of_papers,
         SearchDone: _searched,
         Answered: _call_event,
         Ended: _call_event,

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
-from halloo.base.address import Peer, Route
-from halloo.base.machine import Effects, Machine, Numbers
+from halloo.base.address import Peer
+from halloo.base.machine import Effects, Event, Machine, Message, Numbers
 from halloo.link.persona import Persona
-from halloo.login.auditor import Auditor, Memory
+from halloo.login.auditor import Audited, Auditor, Memory
 from halloo.login.carrier import Carrier
 from halloo.login.client import LoginClient
 from halloo.login.log import Ledger
 from halloo.login.renewal import Renewal
 from halloo.login.revocations import Revocations
-from halloo.login.watch import Watch
-from halloo.messages.credential import Claims, Entry, credential_of
-from halloo.messages.log import LogTold, SignedHead
+from halloo.login.watch import HeadSeen, KeysRevoked, Watch
+from halloo.messages.credential import Claims, credential_of
+from halloo.messages.log import CarryQuestion, LogTold, QuestionBack, SignedHead
 from halloo.messages.login import CarryLetter, LetterAnswer, LetterBack
 from halloo.node.descriptor import Descriptor
+from halloo.overlay.supernode import RecordKept, Supernode
 
 __all__ = ["Papers"]
 
@@ -98,30 +100,50 @@ class Papers:
         out = self.ask.attached(supernode, now)
         if self.renewal is not None:
             out += self.renewal.client.attached(supernode, now)
-        if supernode is None and self.auditor is not None:
-            self.auditor.soon(now)
+        if self.auditor is not None:
+            out += self.auditor.attached(supernode, now)
+            if supernode is None:
+                self.auditor.soon(now)
         return out
 
-    def answered(self, message: LetterAnswer, sender: Route, now: float) -> Effects:
-        """A letter came back: to the user, the renewal, or one that we carried for somebody."""
-        out = self.ask.receive(message, now)
-        if self.renewal is not None:
-            out += self.renewal.receive(message, now)
-        return out + (self.carrier.receive(message, sender, now) if self.carrier else [])
+    def receive(self, message: Message, sender: Any, now: float) -> Effects:
+        """What login servers say, to us or by way of us or of our supernode.  Raises PeerError."""
+        match message:
+            case LetterAnswer():
+                out = self.ask.receive(message, now)
+                out += self.renewal.receive(message, now) if self.renewal else []
+                return out + (self.carrier.receive(message, sender, now) if self.carrier else [])
+            case LetterBack():
+                out = self.ask.brought_back(message, sender, now)
+                return out + (self.renewal.brought_back(message, sender, now) if self.renewal else [])
+            case LogTold():
+                out = self.auditor.receive(message, now) if self.auditor else []
+                out += self.watch.receive(message, now) if self.watch else []
+                return out + (self.carrier.told(message, sender) if self.carrier else [])
+            case QuestionBack() if self.auditor is not None:
+                return self.auditor.brought_back(message, now)
+        return []
 
-    def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
-        """A letter came back by way of our supernode."""
-        out = self.ask.brought_back(message, sender, now)
-        return out + (self.renewal.brought_back(message, sender, now) if self.renewal else [])
+    def react(self, event: Event, supernode: Supernode | None, now: float) -> Effects:
+        """What an event of ours, or of our supernode's duties, means for the others."""
+        match event:
+            case Audited() if self.renewal is not None and event.report.revoked is not None:
+                return self.renewal.hasten(now)  # a credential that was revoked may have a key that was not
+            case RecordKept() if self.watch is not None:
+                return self.watch.credential_shown(event.entry.claims, event.entry.record.credential, now)
+            case HeadSeen() if supernode is not None:
+                supernode.head = event.signed
+            case KeysRevoked() if supernode is not None:
+                return supernode.call_back()
+        return []
 
-    def told(self, message: LogTold, now: float) -> Effects:
-        """A login server tells of its log."""
-        out: Effects = self.auditor.receive(message, now) if self.auditor else []
-        return out + (self.watch.receive(message, now) if self.watch else [])
-
-    def carry(self, message: CarryLetter, sender: Peer, key: bytes, now: float) -> Effects:
-        """A node of ours wants a letter carried."""
-        return self.carrier.carry(message, sender, key, now) if self.carrier else []
+    def carry(self, message: CarryLetter | CarryQuestion, sender: Peer, key: bytes, now: float) -> Effects:
+        """A node of ours wants a letter, or a question about the log, carried."""
+        if self.carrier is None:
+            return []
+        if isinstance(message, CarryQuestion):
+            return self.carrier.ask(message, sender, key, now)
+        return self.carrier.carry(message, sender, key, now)
 
     def heads(self, shown: tuple[SignedHead, ...], now: float) -> Effects:
         """A supernode shows the newest head that it has seen."""
@@ -131,9 +153,9 @@ class Papers:
             out += self.watch.head_shown(signed, now) if self.watch else []
         return out
 
-    def credential_seen(self, entry: Entry, now: float) -> Effects:
-        """A node of ours shows its credential."""
-        return self.watch.credential_shown(entry.claims, entry.record.credential, now) if self.watch else []
+    def entry_shown(self, number: int, now: float) -> Effects:
+        """Our supernode tells how far it has read our name in the log."""
+        return self.auditor.entry_shown(number, now) if self.auditor else []
 
     def down(self, peer: Peer) -> Effects:
         """A link ended."""

@@ -41,7 +41,7 @@ from halloo.messages.overlay import (
 )
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
-from halloo.overlay.slots import members, slot_of
+from halloo.overlay.slots import SLOTS_PER_BLOCK, members, slot_of
 
 __all__ = ["ClientGone", "ClientTaken", "Meshing", "RecordKept", "Supernode"]
 
@@ -52,6 +52,7 @@ ASKED = 2  # others of the slot asked when a name is not here
 MAX_ASKED = 1_024  # searches passed on at once; who comes beyond them hears at once that not all were heard
 RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
 REPLICATED_AT_ONCE = 8  # records in one message
+REPLICATED_IN_ALL = 2_000  # records for one who is met; the rest follows as owners publish, every quarter of an hour
 
 
 class Timer(Enum):
@@ -109,6 +110,10 @@ class _Asked:
     until: float
 
 
+def _nothing_read(_: str) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class Supernode:
     """The duties of one supernode."""
@@ -127,6 +132,8 @@ class Supernode:
     timers: Timers = field(default_factory=Timers)
     head: SignedHead | None = None
     """The newest head of the login servers' log, for nodes to compare."""
+    newest_entry: Callable[[str], int] = _nothing_read
+    """From a name to the number of its newest entry in that log, as far as we have read."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _mesh: dict[bytes, Peer] = field(default_factory=dict)
     """Node id of another supernode -> the link to it that stood up last."""
@@ -295,7 +302,12 @@ class Supernode:
         self.directory.store(entry, now + self.wall)
         others = self._others_of(entry.name)
         out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
-        stored = Stored(copies=1 + len(others), heads=self._heads, request=message.request)
+        stored = Stored(
+            copies=1 + len(others),
+            heads=self._heads,
+            entry=self.newest_entry(entry.name),
+            request=message.request,
+        )
         return [*out, RecordKept(entry), Send(sender, stored)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
@@ -327,6 +339,13 @@ class Supernode:
         slot = slot_of(self.digest(name.encode()))
         return [self._mesh[node] for node in members(slot, [self.node, *self._mesh]) if node != self.node]
 
+    def _held_for(self, node: bytes) -> list[Entry]:
+        """The newest records of the slots that another supernode holds too."""
+        everyone = [self.node, *self._mesh]
+        theirs = [node in members(slot, everyone) for slot in range(SLOTS_PER_BLOCK)]
+        held = [entry for entry in self.directory.all() if theirs[slot_of(self.digest(entry.name.encode()))]]
+        return held[-REPLICATED_IN_ALL:]
+
     # --- the mesh
 
     @property
@@ -354,13 +373,13 @@ class Supernode:
         party = self._parties.get(sender)
         if message.node == self.node or party is None or self.digest(party.key)[:8] != message.node:
             return []  # an old address of our own, or an id that is not its own
-        known = message.node in self._mesh
+        known, again = message.node in self._mesh, self._mesh.get(message.node) == sender
         self._mesh[message.node] = sender
         self._addresses[message.node] = message.listening
         self.cache.succeeded(message.listening, now + self.wall)
         self.cache.add(message.supernodes)
         out: Effects = [] if known else [Meshing(message.listening)]
-        held = [entry for entry in self.directory.all() if sender in self._others_of(entry.name)]
+        held = [] if again else self._held_for(message.node)
         for at in range(0, len(held), REPLICATED_AT_ONCE):
             records = tuple(entry.record for entry in held[at : at + REPLICATED_AT_ONCE])
             out.append(Send(sender, Replicate(records=records)))

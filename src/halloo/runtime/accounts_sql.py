@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,12 @@ class AccountsInDatabase:
         self.url = url
         _check_file(url)
         try:
-            self._engine = sql.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+            self._engine = sql.create_engine(_driven(url), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
             self._migrate()
-        except (SQLAlchemyError, ImportError, sqlite3.DatabaseError) as fault:
+        except ImportError as fault:
+            advice = "; install what it takes with: pip install 'halloo[postgresql]'" if "pg8000" in str(fault) else ""
+            raise Unusable(f"the accounts in {_shown(url)} cannot be opened: {fault}{advice}") from None
+        except (SQLAlchemyError, sqlite3.DatabaseError) as fault:
             raise Unusable(f"the accounts in {_shown(url)} cannot be opened: {_plain(fault)}") from None
         self._connection = self._engine.connect()
         self._postgresql = self._engine.dialect.name == "postgresql"
@@ -138,7 +141,7 @@ class AccountsInDatabase:
         try:
             yield
         except BaseException:
-            with self._guarded():
+            with suppress(AccountsUnavailable), self._guarded():  # where that fails too, the database forgets by itself
                 self._connection.exec_driver_sql("ROLLBACK")
             raise
         with self._guarded():
@@ -210,10 +213,15 @@ class AccountsInDatabase:
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
+            if self._connection.closed:  # the database server was gone when we spoke to it last
+                self._connection = self._engine.connect()
             yield
         except IntegrityError:
             raise _Taken from None
         except SQLAlchemyError as fault:
+            if getattr(fault, "connection_invalidated", False):
+                with suppress(SQLAlchemyError):
+                    self._connection.close()
             raise AccountsUnavailable(f"the accounts cannot be read or written: {_plain(fault)}") from None
 
     def _migrate(self) -> None:
@@ -278,6 +286,12 @@ def _check_file(url: str) -> None:
         raise Unusable(f"the accounts in {path} cannot be opened: {fault.strerror}") from None
     if head and head != b"SQLite format 3\0":
         raise Unusable(f"the accounts in {path} are damaged: this is no SQLite database; nothing was changed")
+
+
+def _driven(url: str) -> sql.URL:
+    """The URL, with the driver that we bring where it names none."""
+    parsed = sql.engine.make_url(url)
+    return parsed.set(drivername="postgresql+pg8000") if parsed.drivername == "postgresql" else parsed
 
 
 def _shown(url: str) -> str:

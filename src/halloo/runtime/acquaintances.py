@@ -82,7 +82,7 @@ class Acquaintances:
                 str(name): [Seen(bytes.fromhex(one["key"]).hex(), int(one["first"]), int(one["last"])) for one in held]
                 for name, held in table.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
             raise UsageError(f"these are no acquaintances: {fault}") from None
         return cls(dict(list(names.items())[-MAX_NAMES:]))
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
-from halloo.base.errors import HallooError
+from halloo.base.errors import HallooError, UsageError
 from halloo.base.machine import Event
 from halloo.login.audit import Report
 from halloo.login.auditor import Audited, AuditFailed
 from halloo.login.client import LoginDecided, LoginUnreachable
 from halloo.messages.credential import Notary
 from halloo.messages.login import Application, Decision, Purpose, Verdict
+from halloo.node.descriptor import Descriptor
 from halloo.runtime.home import Account, NotLoggedIn
 
-__all__ = ["NetworkUnreachable", "NotDone", "account_of", "report_of"]
+__all__ = ["NetworkUnreachable", "NotDone", "account_of", "holds_its_key", "report_of"]
 
 
 class NetworkUnreachable(HallooError):
@@ -48,6 +49,14 @@ def account_of(event: Event, application: Application, private: bytes, notary: N
     return Account(name, private, decision.credential)
 
 
+def holds_its_key(descriptor: Descriptor, account: Account) -> bool:
+    """Whether the private key of an account is the one of its credential."""
+    try:
+        return descriptor.ways.suite.identity.public(account.private) == account.claims.key
+    except UsageError:
+        return False
+
+
 def report_of(event: Event) -> Report:
     """What an audit has found.
 
@@ -63,8 +72,8 @@ def report_of(event: Event) -> Report:
 
 def _fault(decision: Decision, purpose: int, name: str) -> HallooError:
     match decision.verdict:
-        case Verdict.REFUSED if purpose == Purpose.REVOKE:
-            return NotLoggedIn(f"this login was revoked already, or is too old; use: halloo login {name}")
+        case Verdict.REFUSED if purpose in (Purpose.REVOKE, Purpose.RENEW):
+            return NotLoggedIn(f"this login was revoked, or has expired too long ago; use: halloo login {name}")
         case Verdict.REFUSED:
             return NotLoggedIn("wrong name or password")
         case Verdict.NAME_TAKEN:

@@ -13,7 +13,6 @@ Every file is replaced whole, so that a crash leaves the old one; one that canno
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import tempfile
@@ -30,7 +29,7 @@ from halloo.node.descriptor import Descriptor, from_toml
 from halloo.overlay.hostcache import HostCache
 from halloo.runtime.acquaintances import Acquaintances
 
-__all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "replace_file"]
+__all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "memory_text", "read_memory", "replace_file"]
 
 
 class NoNetwork(HallooError):
@@ -118,7 +117,7 @@ class Home:
             _ = account.claims
         except FileNotFoundError:
             raise NotLoggedIn("nobody is logged in here; use: halloo signup NAME, or halloo login NAME") from None
-        except (OSError, ValueError, KeyError, TypeError, binascii.Error, PeerError) as fault:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, PeerError) as fault:
             raise NotLoggedIn(f"{self.account_path} is damaged ({fault}); log in again: halloo login NAME") from None
         return account
 
@@ -150,31 +149,16 @@ class Home:
         """
         path = self.audit_path
         try:
-            table = json.loads(path.read_text("utf-8"))
-            if table["name"] != self.account().name:
-                return Memory(), ""
-            head = table["head"]
-            signed = SignedHead(head=_bytes(head[0]), signature=_bytes(head[1])) if head else None
-            number, digest = table["seen"]
-            known = tuple(_bytes(key) for key in table["known"])
-            return Memory(known, int(table["since"]), signed, (int(number), _bytes(digest))), ""
+            return read_memory(path.read_text("utf-8"), self.account().name), ""
         except (FileNotFoundError, NotLoggedIn):
             return Memory(), ""
-        except (OSError, ValueError, KeyError, TypeError, binascii.Error) as fault:
+        except (UsageError, UnicodeDecodeError, OSError) as fault:
             kept = _set_aside(path, "damaged")
             return Memory(), f"the memory of audits was damaged ({fault}) and is kept as {kept}; a new one is begun"
 
     def keep_memory(self, name: str, memory: Memory) -> None:
         """Write what audits of a name have seen."""
-        head = memory.head
-        table = {
-            "name": name,
-            "known": [_text(key) for key in memory.known],
-            "since": memory.since,
-            "head": [_text(head.head), _text(head.signature)] if head else None,
-            "seen": [memory.seen[0], _text(memory.seen[1])],
-        }
-        replace_file(self.audit_path, json.dumps(table, indent=1).encode(), mode=0o600)
+        replace_file(self.audit_path, memory_text(memory, name).encode(), mode=0o600)
 
     def acquaintances(self) -> tuple[Acquaintances, str]:
         """Whom we have talked to, and a warning where the file was damaged (it is kept aside then)."""
@@ -222,6 +206,35 @@ class Home:
     def keep_port(self, port: int) -> None:
         """Remember the port."""
         replace_file(self.path / "port", f"{port}\n".encode())
+
+
+def memory_text(memory: Memory, name: str) -> str:
+    """What audits of a name have seen, as the text of a file."""
+    head = memory.head
+    table = {
+        "name": name,
+        "known": [_text(key) for key in memory.known],
+        "since": memory.since,
+        "head": [_text(head.head), _text(head.signature)] if head else None,
+        "seen": [memory.seen[0], _text(memory.seen[1])],
+    }
+    return json.dumps(table, indent=1)
+
+
+def read_memory(text: str, name: str) -> Memory:
+    """Read it back; of another name nothing is remembered.  Raises UsageError where it is damaged."""
+    try:
+        table = json.loads(text)
+        if table["name"] != name:
+            return Memory()
+        head = table["head"]
+        signed = SignedHead(head=_bytes(head[0]), signature=_bytes(head[1])) if head else None
+        number, digest = table["seen"]
+        return Memory(
+            tuple(_bytes(key) for key in table["known"]), int(table["since"]), signed, (int(number), _bytes(digest))
+        )
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as fault:
+        raise UsageError(f"this is no memory of audits: {fault}") from None
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:

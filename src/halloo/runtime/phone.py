@@ -41,7 +41,7 @@ from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.runtime.acquaintances import Acquaintances, KeyChange
-from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, report_of
+from halloo.runtime.errands import NetworkUnreachable, NotDone, account_of, holds_its_key, report_of
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.keylog import key_log
 from halloo.runtime.loop import Driver
@@ -90,10 +90,12 @@ class Phone:
         self.on_event: Callable[[Event], None] = lambda _: None
         self.on_account: Callable[[Account], None] = lambda _: None
         """Is given the account whenever the network has certified it anew."""
+        self.on_learnt: Callable[[], None] = lambda: None
+        """Called when ``memory`` or ``acquaintances`` hold something new."""
         self.proxy: Proxy | None = None
         """What makes connections for us where nothing else can; set it before ``open``."""
         self.memory = Memory()
-        """What audits of the own name have seen; set it before ``open``, keep it after ``close``."""
+        """What audits of the own name have seen; set it before ``open``."""
         self.acquaintances = Acquaintances()
         """Whose keys we know; the same."""
         self._key_changes: dict[bytes, KeyChange] = {}
@@ -160,11 +162,10 @@ class Phone:
     def _check_account(self, account: Account) -> None:
         again = f"log in again: halloo login {account.name}"
         try:
-            claims = self.descriptor.notary.credential(account.credential, time.time())
-            mine = self.descriptor.ways.suite.identity.public(account.private)
-        except (PeerError, UsageError) as fault:
+            self.descriptor.notary.credential(account.credential, time.time())
+        except PeerError as fault:
             raise NotLoggedIn(f"{fault}; {again}") from None
-        if claims.key != mine:
+        if not holds_its_key(self.descriptor, account):
             raise NotLoggedIn(f"the private key kept here is not the one of the credential: it is damaged; {again}")
 
     async def close(self) -> None:
@@ -412,6 +413,8 @@ class Phone:
         if isinstance(event, Renewed) and self.account is not None:
             self.account = replace(self.account, credential=event.credential)
             self.on_account(self.account)
+        if isinstance(event, Audited):
+            self.on_learnt()
         if isinstance(event, Rang):
             self._meet(event.call)
             if not event.outgoing:
@@ -431,6 +434,7 @@ class Phone:
             change = self.acquaintances.met(report.name, key, int(time.time()))
             if change is not None:
                 self._key_changes[call] = change
+            self.on_learnt()
 
     async def _listen_to_ipv6_too(self, tcp_ports: tuple[int, ...]) -> None:
         """Where every IPv4 address was asked for, every IPv6 one is meant as well, if the machine has that."""

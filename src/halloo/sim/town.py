@@ -137,7 +137,7 @@ class Town:
             issued=issued,
             network=self.descriptor.id,
             entry=entry.number,
-            entry_hash=ledger.hash_of(entry),
+            entry_hash=ledger.mark_of(entry),
         )
         return issue(claims, self.secrets.login, self.suite.network_identity.sign)
 

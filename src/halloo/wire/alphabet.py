@@ -42,13 +42,14 @@ __all__ = [
     "Model",
     "chunks",
     "cumulative",
+    "letter_context",
     "start",
 ]
 
 SQUEEZED = 0x42
 SHIFT = 0x15  # added to the number's first byte, so that the empty list is 42 15 as in the published dumps
 TOP = 1 << 20  # parent of a command's own list, plus the command's number; of a list in a list: its id + 1
-GROWTH = 16  # bytes of raw list for each byte that carries it, at most; honest lists stay below four
+GROWTH = 8  # bytes of raw list for each byte that carries it, at most; honest lists stay below three
 GROWTH_FREE = 64  # bytes besides
 
 # --- alphabets ----------------------------------------------------------------------------------------------------
@@ -133,16 +134,24 @@ Choice = tuple[int, int, int]
 BITS = -1
 
 
+def letter_context(kind: int, before: int) -> int:
+    """The context of a letter of class ``kind`` after the byte ``before``; without a table, the class alone is it."""
+    return before << 8 | kind
+
+
 def start(parent: int) -> int:
     """The context at the begin of a list, in place of the object before."""
     return parent << 20 | 0xF0000
 
 
 class Memory:
-    """What was said before in one list and those in it, to be referred to."""
+    """What was said before in one list and those in it, to be referred to.
 
-    def __init__(self) -> None:
-        self.wides: list[bytes] = []
+    ``network``: the network's id, which both sides know (empty: it is not known).
+    """
+
+    def __init__(self, network: bytes = b"") -> None:
+        self.wides: list[bytes] = [network] if network else []
         self.latest = 0
         """The last large number."""
         self._addresses: dict[int, Address] = {4: Address(bytes(4), 0), 16: Address(bytes(16), 0)}
@@ -194,7 +203,11 @@ def cumulative(model: int, context: int) -> list[int]:
 
 def _made(model: int, context: int) -> list[int]:
     table = TABLES[model].get(context)
-    made = cumulative(model, ANY) if table is None else _expanded(table, ALPHABET[model])
+    if table is None:
+        wider = context & 0xFF if model == Model.LETTER and context > 0xFF else ANY
+        made = cumulative(model, wider)
+    else:
+        made = _expanded(table, ALPHABET[model])
     if table is not None:  # a context without a table is not remembered: there are as many as a peer can think of
         _MADE[model][context] = made
     return made

@@ -29,12 +29,14 @@ def varint(value: int) -> bytes:
 class Reader:
     """A cursor over bytes.  Every method raises Malformed when the bytes are not there."""
 
-    __slots__ = ("_end", "data", "position")
+    __slots__ = ("_end", "data", "grown", "position")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self._end = len(data)
         self.position = 0
+        self.grown = 0
+        """Bytes by which all compressed lists read so far grew: what may grow is bounded for the whole."""
 
     @property
     def left(self) -> int:

@@ -224,14 +224,16 @@ class Catalogue(dict[tuple[int, Form], Declaration]):
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
-def encode_command(message: Message, *, compressed: bool = False) -> bytes:
+def encode_command(message: Message, *, compressed: bool = False, network: bytes = b"") -> bytes:
     """The bytes of a message: in its raw form, which is what digests are made of, or in the shortest, to be sent.
+
+    ``network``: the id of the network it is sent in; the shortest form relies on it.
 
     Raises ValueError where a field is beyond its declared bounds: a bug of ours.
     """
     declared = _DECLARED[type(message)]
     objects = _objects(message, declared.rules)
-    body = shortest_form(objects, declared.number) if compressed else encode_objects(objects)
+    body = shortest_form(objects, declared.number, network) if compressed else encode_objects(objects)
     request = b"" if declared.form is Form.NOTICE else (getattr(message, _REQUEST) & 0xFFFF).to_bytes(2, "big")
     out = Writer()
     out.varint(len(request) + len(body)).varint(declared.number << 3 | declared.form)
@@ -279,8 +281,10 @@ def _within(rule: FieldRule, item: Any) -> bool:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def decode_commands(payload: bytes, catalogue: Mapping[tuple[int, Form], Declaration]) -> list[Message]:
-    """All known messages in a payload, in order.
+def decode_commands(
+    payload: bytes, catalogue: Mapping[tuple[int, Form], Declaration], network: bytes = b""
+) -> list[Message]:
+    """All known messages in a payload, in order; ``network``: the id of the one it came in.
 
     Raises:
         Malformed: any command in it is cut short, out of bounds or lacks a parameter.
@@ -296,7 +300,7 @@ def decode_commands(payload: bytes, catalogue: Mapping[tuple[int, Form], Declara
         values: dict[str, Any] = {}
         if declared.form is not Form.NOTICE:
             values[_REQUEST] = body.number(2)
-        values |= _values(declared.kind.__name__, declared.rules, decode_objects(body, declared.number))
+        values |= _values(declared.kind.__name__, declared.rules, decode_objects(body, declared.number, 0, network))
         if body.left:
             raise Malformed(f"{declared.kind.__name__} is followed by {body.left} bytes that belong to nothing")
         out.append(_make(declared.kind, values))

@@ -67,7 +67,11 @@ class Decoder:
         chosen = bisect_right(cumulative, at) - 1
         before = cumulative[chosen]
         self._code -= unit * before
-        self._shrink(unit * (cumulative[chosen + 1] - before))
+        size = unit * (cumulative[chosen + 1] - before)
+        if size < _SETTLED:
+            self._shrink(size)
+        else:
+            self._size = size
         return chosen
 
     def bits(self, count: int) -> int:

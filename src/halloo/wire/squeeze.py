@@ -9,21 +9,20 @@ made by tools/train.py).  The choices, in the order of the objects:
               in the order of last use, and a coded step.  Context: kind and id of the object before
     number    how many bits it has, then those after the first; or, for large ones, its distance from the large number
               before it, by bits or (frequent ones) as a whole.  Context: the id
-    text      for each byte its class, in the context of the class before it; then which of its class it is
+    text      for each byte its class, in the context of the class before it; then which of its class it is, in the
+              context of the byte before it
     blob      its length; or, when it is itself the raw form of a list, that list
-    64 bits   the same as one of the last four in this list, or new
+    64 bits   the same as one of the last four in this list (before the first one: the network's id), or new
     address   how much of the host and whether the port is that of the address before it
     list      what is in it, up to four deep
     numbers   how many, then each
 
 New blobs, 64-bit values and what is new of addresses stand behind the number, as they are.  A list may be at most
-sixteen times as long, raw, as what carries it (``GROWTH``), so that a few bytes cannot become many.
+eight times as long, raw, as what carries it (``GROWTH``), so that a few bytes cannot become many.
 The head 0x42 names the version of the tables, too: other tables will have another head.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from halloo.base.address import Address
 from halloo.base.errors import Malformed
@@ -51,6 +50,7 @@ from halloo.wire.alphabet import (
     Model,
     chunks,
     cumulative,
+    letter_context,
     start,
 )
 from halloo.wire.buffer import Reader
@@ -61,12 +61,12 @@ from halloo.wire.tables import FREQUENT
 __all__ = ["Walk", "squeezed"]
 
 
-def squeezed(objects: ObjectList, subject: int, raw_size: int) -> bytes | None:
+def squeezed(objects: ObjectList, subject: int, raw_size: int, network: bytes = b"") -> bytes | None:
     """The compressed form of a list, which is ``raw_size`` bytes long as it is; None where a reader would refuse it.
 
-    ``subject``: the number of the command that the list belongs to.
+    ``subject``: the number of the command that the list belongs to; ``network``: the id of the network it is said in.
     """
-    walk = Walk()
+    walk = Walk(network)
     walk.add(objects, TOP + subject, 0)
     number = encode_choices(_parts(walk.choices))
     number[0] = number[0] + SHIFT & 0xFF
@@ -74,23 +74,25 @@ def squeezed(objects: ObjectList, subject: int, raw_size: int) -> bytes | None:
     return packed if raw_size <= GROWTH_FREE + GROWTH * len(packed) else None
 
 
-def _parts(choices: list[Choice]) -> Iterator[tuple[int, int, int]]:
+def _parts(choices: list[Choice]) -> list[tuple[int, int, int]]:
+    parts = []
     for model, context, chosen in choices:
         if model == BITS:
-            yield chosen, 1, context
+            parts.append((chosen, 1, context))
         else:
             each = cumulative(model, context)
             before = each[chosen]
-            yield before, each[chosen + 1] - before, PRECISION
+            parts.append((before, each[chosen + 1] - before, PRECISION))
+    return parts
 
 
 class Walk:
     """The choices that make up one list, and the bytes beside them; also what tables are trained on."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bytes = b"") -> None:
         self.choices: list[Choice] = []
         self.beside = bytearray()
-        self._memory = Memory()
+        self._memory = Memory(network)
 
     def add(self, objects: ObjectList, parent: int, depth: int) -> None:
         """Walk through a list under ``parent``."""
@@ -174,13 +176,13 @@ class Walk:
             self.choices.append((BITS, size, value >> shift & (1 << size) - 1))
 
     def _text(self, context: int, value: str) -> None:
-        before = END_OF_TEXT
+        last = 0
         for byte in value.encode():
-            kind, letter = CLASS[byte], PLACE[byte]
-            self.choices.append((Model.CLASS, before, kind))
-            self.choices.append((Model.LETTER, kind, letter))
-            before = kind
-        self.choices.append((Model.CLASS, before, END_OF_TEXT))
+            kind = CLASS[byte]
+            self.choices.append((Model.CLASS, CLASS[last], kind))
+            self.choices.append((Model.LETTER, letter_context(kind, last), PLACE[byte]))
+            last = byte
+        self.choices.append((Model.CLASS, CLASS[last], END_OF_TEXT))
 
 
 _RAW = bytes([RAW])

@@ -9,8 +9,8 @@ from __future__ import annotations
 from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.wire.alphabet import (
+    CLASS,
     DISTANT,
-    END_OF_TEXT,
     FREQUENT_FROM,
     GROWTH,
     GROWTH_FREE,
@@ -27,6 +27,7 @@ from halloo.wire.alphabet import (
     Model,
     chunks,
     cumulative,
+    letter_context,
     start,
 )
 from halloo.wire.buffer import MAX_NUMBER, Reader
@@ -37,7 +38,7 @@ from halloo.wire.tables import FREQUENT
 __all__ = ["unsqueezed"]
 
 
-def unsqueezed(reader: Reader, subject: int, depth: int = 0) -> ObjectList:
+def unsqueezed(reader: Reader, subject: int, depth: int = 0, network: bytes = b"") -> ObjectList:
     """Read one compressed list.
 
     Raises:
@@ -49,7 +50,7 @@ def unsqueezed(reader: Reader, subject: int, depth: int = 0) -> ObjectList:
     unfolding = _Unfolding(reader)
     plan = unfolding.plan(TOP + subject, depth)
     reader.position = unfolding.end()
-    return _built(plan, reader, Memory())
+    return _built(plan, reader, Memory(network))
 
 
 Planned = tuple[int, int, object]
@@ -65,9 +66,11 @@ class _Unfolding:
             raise Malformed("a compressed list is cut short")
         data = reader.data
         self._decoder = Decoder(bytes([data[start] - SHIFT & 0xFF]) + data[start + 1 :])
+        self._choice = self._decoder.choice
         self.start = start
-        self._free = GROWTH_FREE + GROWTH * reader.left
-        """Bytes that the raw form may still grow by."""
+        self._reader = reader
+        self._most = min(reader.grown + GROWTH_FREE + GROWTH * reader.left, GROWTH_FREE + GROWTH * len(reader.data))
+        """What all lists of this reader may have grown by after this one: many small ones do not add up to more."""
         self._left = reader.left
         """Bytes that may still stand beside."""
         self._large = Memory()
@@ -80,7 +83,7 @@ class _Unfolding:
         """One list."""
         out: list[Planned] = []
         order, last, context = list(KINDS), 0, start(parent)
-        while head := self._choice(Model.HEAD, context):
+        while head := self._choice(cumulative(Model.HEAD, context)):
             if len(out) >= MAX_OBJECTS:
                 raise Malformed(f"more than {MAX_OBJECTS} objects in one list")
             self._grow(2)
@@ -107,12 +110,12 @@ class _Unfolding:
             case Kind.NUMBER:
                 return self._number(context)
             case Kind.WIDE:
-                place = self._choice(Model.WIDE, context)
+                place = self._choice(cumulative(Model.WIDE, context))
                 self._beside(0 if place else 8)
                 return place
             case Kind.ADDRESS4 | Kind.ADDRESS6:
                 size, model = (4, Model.HOST4) if kind == Kind.ADDRESS4 else (16, Model.HOST6)
-                shared, same = divmod(self._choice(model, context), 2)
+                shared, same = divmod(self._choice(cumulative(model, context)), 2)
                 self._beside(size - shared + (0 if same else 2))
                 return shared, bool(same)
             case Kind.TEXT:
@@ -129,7 +132,7 @@ class _Unfolding:
                 return tuple(self._bits(Model.ITEM, context) for _ in range(count))
 
     def _number(self, context: int) -> int:
-        chosen = self._choice(Model.NUMBER, context)
+        chosen = self._choice(cumulative(Model.NUMBER, context))
         if chosen < DISTANT:
             value = self._rest(chosen)
         else:
@@ -145,11 +148,11 @@ class _Unfolding:
         return value
 
     def _signed(self, context: int) -> int:
-        bits, negative = divmod(self._choice(Model.STEP, context), 2)
+        bits, negative = divmod(self._choice(cumulative(Model.STEP, context)), 2)
         return self._rest(bits) * (-1 if negative else 1)
 
     def _bits(self, model: Model, context: int) -> int:
-        return self._rest(self._choice(model, context))
+        return self._rest(self._choice(cumulative(model, context)))
 
     def _rest(self, bits: int) -> int:
         value = 1 if bits else 0
@@ -159,10 +162,11 @@ class _Unfolding:
 
     def _text(self) -> str:
         out = bytearray()
-        before = END_OF_TEXT
-        while (before := self._choice(Model.CLASS, before)) != END_OF_TEXT:
+        last = 0
+        while kind := self._choice(cumulative(Model.CLASS, CLASS[last])):
             self._grow(1)
-            out.append(LETTERS[before][self._letter(before)])
+            last = self._letter(kind, last)
+            out.append(last)
             if len(out) > MAX_TEXT:
                 raise Malformed(f"a string has no end within {MAX_TEXT} bytes")
         try:
@@ -170,18 +174,15 @@ class _Unfolding:
         except UnicodeDecodeError:
             raise Malformed("a string is not UTF-8") from None
 
-    def _letter(self, kind: int) -> int:
-        place = self._choice(Model.LETTER, kind)
+    def _letter(self, kind: int, last: int) -> int:
+        place = self._choice(cumulative(Model.LETTER, letter_context(kind, last)))
         if place >= len(LETTERS[kind]):
             raise Malformed("a compressed list holds a letter that is none")
-        return place
-
-    def _choice(self, model: Model, context: int) -> int:
-        return self._decoder.choice(cumulative(model, context))
+        return LETTERS[kind][place]
 
     def _grow(self, size: int) -> None:
-        self._free -= size
-        if self._free < 0:
+        self._reader.grown += size
+        if self._reader.grown > self._most:
             raise Malformed("a compressed list would grow to more than its bytes may carry")
 
     def _beside(self, size: int) -> None:
