@@ -88,6 +88,13 @@ WEAKENINGS = (
         "test_authentication.py::test_who_is_looked_for_is_the_only_one_who_learns_who_asks",
     ),
     Weakening(
+        "a call's callee looked for",
+        "path/reach.py",
+        "return [Link(peer, route, self.key)]",
+        "return [Link(peer, route)]  # nobody in particular",
+        "test_authentication.py::test_a_call_looks_for_the_callees_key_on_every_way",
+    ),
+    Weakening(
         "the responder's secret in the hybrid: ML-KEM's half",
         "crypto/modern.py",
         'return DIGEST.derive(lattice + curve, "halloo hybrid envelope"',
