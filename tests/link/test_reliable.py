@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halloo.base.errors import Malformed
-from halloo.link.reliable import QUEUE, Reliable
+from halloo.link.reliable import MAX_EARLY, QUEUE, Reliable
 from halloo.messages.overlay import Search
+from halloo.wire.buffer import varint
 from halloo.wire.command import encode_command
 
 
@@ -95,3 +96,41 @@ def test_the_wait_follows_the_round_trip() -> None:
             mine.heard(packet, now)
     assert 0.9 < mine.round_trip < 1.1
     assert mine.repeated == 0
+
+
+def long(number: int) -> bytes:
+    """A command of some 16 kB."""
+    return varint(16_000) + varint(0x67 << 3 | 1) + number.to_bytes(2, "big") + bytes(15_998)
+
+
+def test_what_comes_before_its_turn_is_bounded_in_bytes_and_nothing_is_lost() -> None:
+    sender, receiver = Reliable(), Reliable()
+    commands = [long(number) for number in range(40)]
+    for one in commands:
+        assert sender.say(one)
+    first, *others = sender.packets(0.0, 1_200)
+    heard = [each for packet in others for each in receiver.heard(packet, 0.0)]
+    assert heard == []
+    assert receiver._early_size <= MAX_EARLY
+    assert receiver._early_size == sum(map(len, receiver._early.values()))
+    heard += receiver.heard(first, 0.0)
+    now = 0.0
+    while len(heard) < len(commands) and now < 60:
+        for packet in receiver.packets(now, 1_200):
+            sender.heard(packet, now)
+        now = max(now + 0.01, min(sender.wake_at, now + 1))
+        for packet in sender.packets(now, 1_200):
+            heard += receiver.heard(packet, now)
+    assert heard == commands
+
+
+def test_what_waits_is_counted() -> None:
+    sender, receiver = Reliable(), Reliable()
+    for number in range(5):
+        sender.say(saying(number))
+    assert sender.waiting == sum(len(saying(number)) for number in range(5))
+    for packet in sender.packets(0.0, 1_200):
+        receiver.heard(packet, 0.0)
+    for packet in receiver.packets(0.0, 1_200):
+        sender.heard(packet, 0.0)
+    assert sender.waiting == 0

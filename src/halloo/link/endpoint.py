@@ -33,6 +33,7 @@ from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
 
 __all__ = ["Endpoint"]
 
+MAX_WAITING = 64 << 20  # bytes said and not yet acknowledged, over all links: more is kept for nobody
 MAX_LINKS = 4_096  # at once: a supernode with 800 clients, all other supernodes, and room for both to come again
 SEALED_MARK = b"\0"
 _INBOUND = 1 << 32  # peers that came to us are numbered from here, those we made below
@@ -61,6 +62,9 @@ class Endpoint:
         self._channels: dict[int, Channel] = {}
         self._alarms: Alarms[int] = Alarms()
         self._dirty: dict[int, OneLink] = {}
+        self._waiting: dict[int, int] = {}
+        """By link, the bytes that were not acknowledged when it was last flushed."""
+        self._waiting_in_all = 0
         self._numbers = Numbers(_INBOUND)
         self._frame = persona.rng.getrandbits(15) << 1
 
@@ -227,7 +231,16 @@ class Endpoint:
             if link.number in self._links:
                 self._flush(link, now, out)
                 self._arm(link)
+                self._weigh(link, out)
         return out
+
+    def _weigh(self, link: OneLink, out: list[Output]) -> None:
+        """Count what waits; who does not acknowledge when too much does in all has to go."""
+        waiting = link.reliable.waiting
+        self._waiting_in_all += waiting - self._waiting.get(link.number, 0)
+        self._waiting[link.number] = waiting
+        if waiting and self._waiting_in_all > MAX_WAITING:
+            self._drop(link, "too much waits unheard", out)
 
     def route(self, peer: Peer) -> Route | None:
         """How a peer is reached now."""
@@ -499,6 +512,7 @@ class Endpoint:
     def _forget(self, link: OneLink, out: list[Output]) -> None:
         self._links.pop(link.number, None)
         self._peers.pop(link.peer, None)
+        self._waiting_in_all -= self._waiting.pop(link.number, 0)
         self._strangers.remove(link)
         if self._by_route.get(link.route) == link.peer:
             del self._by_route[link.route]

@@ -24,6 +24,7 @@ LEAST_WAIT = 0.15  # seconds: below it a busy machine looks like a loss
 MOST_WAIT = 2.0  # seconds between repetitions at most
 WINDOW = 64  # commands said and not yet heard, at most
 QUEUE = 512  # commands waiting in all, at most
+MAX_EARLY = 65_536  # bytes kept of what comes before its turn; what is beyond is heard when it is said again
 
 
 @dataclass(slots=True)
@@ -38,6 +39,9 @@ class Reliable:
     """The highest number said so far."""
     _heard: int = 0
     _early: dict[int, bytes] = field(default_factory=dict)
+    _early_size: int = 0
+    waiting: int = 0
+    """Bytes of commands that were not acknowledged."""
     _ack_due: bool = False
     _repeat_at: float = inf
     _wait: float = FIRST_WAIT
@@ -55,6 +59,7 @@ class Reliable:
         if len(self._unheard) >= QUEUE:
             return False
         self._unheard.append(command)
+        self.waiting += len(command)
         return True
 
     @property
@@ -113,11 +118,15 @@ class Reliable:
         self._ack_due = True
         for offset, command in enumerate(split_commands(reader.rest())):
             number = first + offset
-            if self._heard < number <= self._heard + WINDOW:
-                self._early.setdefault(number, command)
+            # The very next one is always taken: it makes room for the others.
+            room = number == self._heard + 1 or self._early_size + len(command) <= MAX_EARLY
+            if room and self._heard < number <= self._heard + WINDOW and number not in self._early:
+                self._early[number] = command
+                self._early_size += len(command)
         out: list[bytes] = []
         while (command_next := self._early.pop(self._heard + 1, None)) is not None:
             self._heard += 1
+            self._early_size -= len(command_next)
             out.append(command_next)
         return out
 
@@ -141,7 +150,7 @@ class Reliable:
             self._measure(now - self._timed[1])
             self._timed = None
         for _ in range(ack - self._base + 1):
-            self._unheard.popleft()
+            self.waiting -= len(self._unheard.popleft())
         self._base = ack + 1
         waiting = self._said >= self._base
         self._wait = max(LEAST_WAIT, self.round_trip + 4 * self._variation) if self.round_trip else FIRST_WAIT
