@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 from attacker import ALICE, BOB, CAROL, MALLORY, MODERN, Attacker, Kept, Kit, Seen, both_suites
 
+from halloo.base.address import Address, Channel, Stream, Wire
+from halloo.base.effects import Link, Send
 from halloo.base.errors import PeerError, Refused
-from halloo.base.machine import Message
+from halloo.base.machine import Message, Numbers
 from halloo.crypto.suite import Suite
 from halloo.link.handshake import INITIATOR, RESPONDER, Initiator, Responder, after_answer, after_finish
+from halloo.messages.credential import Listing, Party
 from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer
 from halloo.messages.overlay import Ping
+from halloo.messages.path import RelayGranted, RelayRequest
+from halloo.path.reach import Policy, Reach
 from halloo.wire.command import encode_command
 from halloo.wire.frame import FrameKind
 
@@ -303,6 +308,24 @@ def test_who_is_looked_for_is_the_only_one_who_learns_who_asks() -> None:
     attacker.begin(ALICE, BOB, attacker.kit.public(BOB))
     attacker.run()
     assert [up.party.name for up in attacker.ups(ALICE)] == ["bob"]
+
+
+def test_a_call_looks_for_the_callees_key_on_every_way() -> None:
+    """Straight, over TCP and through a relay; the relay itself is whoever is there."""
+    supernode = Address.parse("192.0.2.9:9")
+    listing = Listing(version=1, issued=1, state=1, node=bytes(8), supernode=supernode, reachable=(BOB,))
+    reach = Reach(listing, b"bob's key", Policy.ANY, None, Numbers(1), Numbers(1), Numbers(1))
+    effects = [effect for now in (0.0, 0.3, 0.6, 1.0) for effect in (reach.begin(now) if not now else reach.wake(now))]
+    (hop,) = [effect.peer for effect in effects if isinstance(effect, Link) and effect.route == Wire(supernode)]
+    asked = reach.up(hop, Party(b"a relay's key", None), 1.0)
+    (request,) = [effect.message for effect in asked if isinstance(effect, Send)]
+    assert isinstance(request, RelayRequest)
+    effects += reach.receive(RelayGranted(token=bytes(8), request=request.request), hop, 1.0)
+    links = [effect for effect in effects if isinstance(effect, Link)]
+    hops = [link for link in links if getattr(link.route, "address", None) == supernode]
+    assert {link.key for link in hops} == {b""}
+    sought = {type(link.route): link.key for link in links if link not in hops}
+    assert sought == {Wire: b"bob's key", Stream: b"bob's key", Channel: b"bob's key"}
 
 
 @suites

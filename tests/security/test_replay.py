@@ -13,13 +13,15 @@ from attacker import ALICE, BOB, MALLORY, MODERN, Attacker, Seen, both_suites
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from halloo.base.address import Address
 from halloo.base.errors import Refused
 from halloo.base.machine import Message
 from halloo.crypto.suite import Suite
 from halloo.link.keys import LinkKeys
 from halloo.link.replay import SIZE
 from halloo.link.session import Session
-from halloo.messages.link import Finish, Hello, HelloAnswer
+from halloo.link.strangers import BUSY, MAX_OF_HOST
+from halloo.messages.link import Finish, Hello, HelloAnswer, HelloRetry
 from halloo.messages.overlay import Ping
 from halloo.wire.frame import FrameKind
 
@@ -196,16 +198,59 @@ def test_what_is_cut_out_is_not_passed_over(suite: Suite) -> None:
     assert [down.reason for down in attacker.downs(BOB)] == ["no sign of life"]  # not "the other side ended the link"
 
 
+def hello_of(suite: Suite) -> Hello:
+    """A Hello that somebody said once."""
+    other = Attacker(suite, users=(ALICE,))
+    other.begin(ALICE, BOB)
+    return other.said(Hello)[0]  # type: ignore[no-any-return]
+
+
 @suites
 def test_a_flood_of_half_handshakes_leaves_room(suite: Suite) -> None:
-    """Replayed and invented Hellos hold nothing for long: the oldest go, an honest one passes."""
+    """Hellos from a thousand forged addresses, and many from one: few are held, and an honest one passes.
+
+    None of the forged ones hears the cookie that it is asked for, so from some number on none gets an answer.
+    """
     attacker = Attacker(suite)
-    crowd = Attacker(suite, users=(ALICE,))
-    crowd.begin(ALICE, BOB)
-    (template,) = crowd.said(Hello)
-    attacker.rule = lambda seen: [] if seen.to == MALLORY else None
-    for number in range(300):
+    template = hello_of(suite)
+    attacker.rule = lambda seen: [] if seen.to not in (ALICE, BOB) else None
+    for number in range(40):
         attacker.tell(MALLORY, BOB, replace(template, link=number))
-    assert len(attacker.ends[BOB]._strangers) <= 256
+    assert len(attacker.ends[BOB]._links) == MAX_OF_HOST
+    for number in range(1_000):
+        source = Address.of(f"198.51.{number >> 8}.{number & 255}", 1_000)
+        attacker.tell(source, BOB, replace(template, link=number))
+    assert len(attacker.ends[BOB]._links) <= BUSY
+    answers = [seen for seen in attacker.seen if seen.source == BOB and isinstance(seen.open[0], HelloAnswer)]
+    asked = [seen for seen in attacker.seen if seen.source == BOB and isinstance(seen.open[0], HelloRetry)]
+    assert len(answers) <= BUSY
+    assert len(asked) > 900
+    held = len(attacker.ends[BOB]._links)
+    cookie = asked[0].open[0].cookie  # type: ignore[attr-defined]
+    attacker.tell(Address.of("203.0.113.9", 9), BOB, replace(template, link=7_777, cookie=cookie))
+    assert len(attacker.ends[BOB]._links) == held  # another's cookie serves nobody
     attacker.meet()
     assert [up.party.name for up in attacker.ups(BOB)] == ["alice"]
+
+
+@suites
+def test_false_cookies_are_followed_twice_at_most(suite: Suite) -> None:
+    """Who sees a Hello asks for cookies without end in the responder's name: two are followed, then the Hello stays,
+    and the answer to it is taken."""
+    attacker = Attacker(suite)
+    attacker.rule = lambda seen: [] if seen.to == BOB else None
+    attacker.begin(ALICE, BOB)
+    hello = attacker.said(Hello)[0]
+    for number in range(2):
+        attacker.tell(BOB, ALICE, HelloRetry(to=hello.link, cookie=bytes([number + 1])))
+    attacker.rule = lambda seen: [] if any(isinstance(message, HelloAnswer) for message in seen.open) else None
+    attacker.run(1.0)
+    assert attacker.said(HelloAnswer)
+    for number in range(10):
+        attacker.tell(BOB, ALICE, HelloRetry(to=hello.link, cookie=bytes([number + 10])))
+    attacker.rule = lambda seen: None
+    attacker.run(3.0)
+    assert [up.party.name for up in attacker.ups(ALICE)] == ["bob"]
+    assert attacker.keys[ALICE] == attacker.keys[BOB]
+    attacker.tell(BOB, ALICE, HelloRetry(to=hello.link, cookie=b"late"))
+    assert attacker.downs(ALICE) == []

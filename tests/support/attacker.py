@@ -38,7 +38,10 @@ from halloo.messages.link import Finish, Hello, HelloAnswer, Proof
 from halloo.wire.command import decode_commands, decode_shape, encode_command, encode_shape
 from halloo.wire.frame import FrameKind, is_wanted
 
-__all__ = ["ALICE", "BOB", "CAROL", "CLASSIC", "MALLORY", "MODERN", "Attacker", "Kept", "Kit", "Seen", "both_suites"]
+__all__ = [
+    *("ALICE", "BOB", "CAROL", "CLASSIC", "MALLORY", "MODERN", "NETWORK"),
+    *("Attacker", "Kept", "Kit", "Rule", "Seen", "both_suites"),
+]
 
 CLASSIC, MODERN = SUITES[1], SUITES[2]
 ALICE = Address.parse("192.0.2.1:1000")
@@ -140,7 +143,7 @@ class Seen:
         """The commands it says in the open; none when it is sealed."""
         if self.kind is not FrameKind.PAYLOAD or not self.body or self.body[:1] == SEALED_MARK:
             return []
-        return list(decode_commands(self.body, OPEN))
+        return list(decode_commands(self.body, OPEN, NETWORK))
 
     @property
     def sealed(self) -> tuple[bytes, bytes] | None:

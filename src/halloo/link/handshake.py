@@ -56,9 +56,11 @@ class Initiator:
 
     def retry(self, heard: HelloRetry) -> bool:
         """Say the Hello again with a cookie, if this is the first or second one; an honest node asks once."""
+        if self._retries == RETRIES:  # the Hello stays as it was said: an answer to it is still welcome
+            return False
         self._retries += 1
         self.hello = replace(self.hello, cookie=heard.cookie)
-        return self._retries <= RETRIES
+        return True
 
     def answer(self, heard: HelloAnswer, wall: float) -> tuple[Finish, Session, Party]:
         """The last message, the keys, and who the responder is.
