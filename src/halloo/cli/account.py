@@ -9,7 +9,7 @@ import click
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
 from halloo.cli.network import read_descriptor
-from halloo.cli.session import proxy_here
+from halloo.cli.session import use_proxy
 from halloo.cli.speak import Context, password_option, read_password, run
 from halloo.login.log import Ledger
 from halloo.messages.login import Purpose
@@ -132,7 +132,7 @@ async def _ask(
     descriptor = context.home.descriptor()
     cache, _ = context.home.host_cache()
     async with Phone(descriptor, None, cache) as phone:
-        phone.proxy = proxy_here(context)
+        use_proxy(context, phone)
         await phone.open(Address.parse("0.0.0.0:0"))
         context.progress(f"Asking the login server of {descriptor.name} …")
         return await phone.apply(purpose, name, password, new, private)

@@ -18,9 +18,9 @@ from halloo.overlay.join import Joined
 from halloo.runtime.errands import holds_its_key
 from halloo.runtime.home import Account, Home, NotLoggedIn
 from halloo.runtime.phone import Phone
-from halloo.runtime.tcp import Proxy, proxy_of
+from halloo.runtime.tcp import proxy_of
 
-__all__ = ["online_phone", "open_phone", "proxy_here", "running_node"]
+__all__ = ["online_phone", "open_phone", "running_node", "use_proxy"]
 
 ANYWHERE = Address.parse("0.0.0.0:0")
 
@@ -44,7 +44,7 @@ async def open_phone(
             for words in filter(None, (warning, other)):
                 context.progress(f"Warning: {words}")
             phone.on_learnt = lambda: _keep(home, phone)
-        phone.proxy = proxy_here(context)
+        use_proxy(context, phone)
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -91,21 +91,21 @@ async def _in_date(context: Context, descriptor: Descriptor, cache: HostCache) -
         return account  # or not to be mended by a renewal: whoever opens a phone with it says why
     context.progress("The login has expired; renewing it …")
     async with Phone(descriptor, None, cache) as phone:
-        phone.proxy = proxy_here(context)
+        use_proxy(context, phone)
         await phone.open(ANYWHERE)
         renewed = await phone.apply(Purpose.RENEW, account.name, private=account.private)
     context.home.keep_account(renewed)
     return renewed
 
 
-def proxy_here(context: Context) -> Proxy | None:
-    """The proxy of this machine, where the environment names one."""
+def use_proxy(context: Context, phone: Phone) -> None:
+    """Give a phone the proxy of this machine, where the environment names one."""
     url = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
+    phone.on_warning = lambda words: context.progress(f"Warning: {words}.")
     try:
-        return proxy_of(url)
+        phone.proxy = proxy_of(url)
     except UsageError as fault:
         context.progress(f"Warning: {fault}; going on without")
-        return None
 
 
 @asynccontextmanager

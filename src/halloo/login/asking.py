@@ -80,6 +80,11 @@ class Asking:
         self.until = max(self.until, now + PATIENCE)
         return self.wake(now)
 
+    def wait_for_supernode(self, until: float) -> None:
+        """Do not give up before a time: a supernode that may carry it is looked for."""
+        if self._carried is not None:
+            self.until = max(self.until, until)
+
     def wake(self, now: float) -> Effects:
         """Say it again, to the next server or by another way."""
         out: Effects = []

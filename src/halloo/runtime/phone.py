@@ -94,6 +94,8 @@ class Phone:
         """Called when ``memory`` or ``acquaintances`` hold something new."""
         self.proxy: Proxy | None = None
         """What makes connections for us where nothing else can; set it before ``open``."""
+        self.on_warning: Callable[[str], None] = lambda _: None
+        """Is told, in words, what is wrong with the proxy; the same."""
         self.memory = Memory()
         """What audits of the own name have seen; set it before ``open``."""
         self.acquaintances = Acquaintances()
@@ -133,7 +135,7 @@ class Phone:
         persona = Persona(suite, self.descriptor.notary, private, credential, rng, key_log())
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (), wall)
         station = Station(endpoint, _Asleep())
-        connector = Connector(Wrapping() if suite.wrapped else None, self.proxy)
+        connector = Connector(Wrapping() if suite.wrapped else None, self.proxy, self.on_warning)
         self._driver = Driver(station, self._heard, connector)
         self.address = await self._driver.listen(listen, tcp_ports)
         await self._listen_to_ipv6_too(tcp_ports)
@@ -261,6 +263,7 @@ class Phone:
         await asyncio.wait({answered}, timeout=CARRY_AFTER)
         if not answered.done() and node.supernode is None:
             driver.do(node.begin(driver.now))  # harmless while we are on line already
+            node.papers.ask.asking.wait_for_supernode(driver.now + self.descriptor.ways.join.ladder.round)
         return await answered
 
     async def audit(self) -> Report:

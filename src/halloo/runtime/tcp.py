@@ -17,7 +17,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import SystemRandom
@@ -31,10 +31,12 @@ from halloo.crypto.suite import DISGUISED_PORT
 __all__ = ["Connector", "Door", "Proxy", "Wrapping", "proxy_of"]
 
 CONNECT_FOR = 8.0  # seconds for a connection to stand, with all that goes before
+TRY_FOR = 2.5  # seconds for one of the addresses of a proxy's name, before the next
 FIRST_BYTE = 10.0  # seconds that whoever connects has for the first byte
 GREETED_FOR = 5.0  # and for a TLS greeting
 MAX_GREETED = 256  # connections that have not said their first byte, at once
 LONGEST_REPLY = 8_192  # bytes of a proxy's answer
+MAX_WARNINGS = 8  # different ones, in the life of a node
 _TLS = 0x16  # how a TLS connection begins, and no opening of ours does
 _BEGUN = timedelta(days=30)  # before now: clocks differ, and a certificate of this minute is a curious one
 _VALID = timedelta(days=365)
@@ -117,10 +119,12 @@ class Wrapping:
 
 @dataclass(slots=True)
 class Connector:
-    """Makes connections."""
+    """Makes connections.  ``on_warning`` is told, once each, in words, why the proxy is of no use."""
 
     wrapping: Wrapping | None = None
     proxy: Proxy | None = None
+    on_warning: Callable[[str], None] = lambda _: None
+    _warned: set[str] = field(default_factory=set)
 
     async def connect(self, address: Address, protocol: Callable[[], asyncio.Protocol], *, proxied: bool) -> None:
         """A connection to ``address``, by the proxy where ``proxied``.
@@ -137,7 +141,11 @@ class Connector:
                 name = "" if context else None
                 await loop.create_connection(protocol, address.ip, address.port, ssl=context, server_hostname=name)
                 return
-            plug = await self._through_proxy(address)
+            try:
+                plug = await self._through_proxy(address)
+            except OSError as fault:
+                self._warn(fault.strerror or str(fault))
+                raise
             try:
                 await loop.create_connection(protocol, sock=plug, ssl=context, server_hostname="" if context else None)
             except BaseException:
@@ -149,12 +157,8 @@ class Connector:
         if self.proxy is None:
             raise OSError(0, "no proxy is known here")
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self.proxy.host, self.proxy.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, where = found[0]
-        plug = socket.socket(family, kind, protocol)
+        plug = await self._to_proxy(self.proxy)
         try:
-            plug.setblocking(False)
-            await loop.sock_connect(plug, where)
             await loop.sock_sendall(plug, self.proxy.request(address))
             reply = bytearray()
             # The other side does not speak before we do, so what comes here is all the proxy's.
@@ -168,6 +172,39 @@ class Connector:
             plug.close()
             raise
         return plug
+
+    async def _to_proxy(self, proxy: Proxy) -> socket.socket:
+        """A socket connected to the proxy itself, at the first address of its name that takes us."""
+        loop = asyncio.get_running_loop()
+        reason = "its name has no address"
+        try:
+            found = await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # what the system's library makes of a label that is empty or too long
+            found = []
+        except OSError as fault:
+            found, reason = [], (fault.strerror or str(fault)).lower()
+        for family, kind, protocol, _, where in found:
+            plug = None
+            try:
+                plug = socket.socket(family, kind, protocol)
+                plug.setblocking(False)
+                async with asyncio.timeout(TRY_FOR):
+                    await loop.sock_connect(plug, where)
+                return plug
+            except (OSError, TimeoutError) as fault:
+                reason = "no answer" if isinstance(fault, TimeoutError) else (fault.strerror or str(fault)).lower()
+                if plug is not None:
+                    plug.close()
+            except BaseException:
+                if plug is not None:
+                    plug.close()
+                raise
+        raise OSError(0, f"the proxy {proxy.host}, port {proxy.port}, cannot be reached: {reason}")
+
+    def _warn(self, words: str) -> None:
+        if words not in self._warned and len(self._warned) < MAX_WARNINGS:
+            self._warned.add(words)
+            self.on_warning(words)
 
 
 def _check_reply(reply: bytes) -> None:
