@@ -417,7 +417,7 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
     Subject(
         "reliable",
-        lambda town: [link.reliable for endpoint in _endpoints(town) for link in endpoint._links.values()],
+        lambda town: [link.reliable for endpoint in _endpoints(town) for link in endpoint._links],
         lambda reliable: (reliable.unheard, bool(reliable._early), reliable._ack_due, reliable.round_trip > 0),
         _reliable_hears,
         tidings={
@@ -435,7 +435,7 @@ SUBJECTS: tuple[Subject, ...] = (
             sorted(
                 {
                     (type(link.route).__name__, link.session is not None, link.inbound)
-                    for link in endpoint._links.values()
+                    for link in endpoint._links
                 }
             )
         ),
