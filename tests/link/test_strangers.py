@@ -45,7 +45,7 @@ def crowd(pair: Pair, suite: Suite, count: int) -> list[tuple[Address, list[byte
 def test_who_is_there_gets_in_through_a_crowd(suite: Suite) -> None:
     pair = Pair(suite)
     crowd(pair, suite, BUSY + 20)
-    assert len(pair.ends[THERE]._door._strangers) == BUSY
+    assert len(pair.ends[THERE]._doorkeeper._strangers) == BUSY
     began = pair.now
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), pair.now))
     pair.run(0.1)
@@ -73,7 +73,7 @@ def test_one_host_does_not_take_the_places_of_others() -> None:
     with pytest.raises(Refused, match="one host"):
         end._open_heard(hello(PLAIN, 99), Wire(HERE), 0.0, [])
     end._open_heard(hello(PLAIN, 99), Wire(Address(b"\1\2\3\4", 5)), 0.0, [])
-    assert len(end._door._strangers) == MAX_OF_HOST + 1
+    assert len(end._doorkeeper._strangers) == MAX_OF_HOST + 1
 
 
 def test_what_is_counted_as_one_host() -> None:
@@ -93,7 +93,7 @@ def test_what_is_counted_as_one_host() -> None:
 def test_a_cookie_is_for_one_hello_from_one_place() -> None:
     pair = Pair(PLAIN)
     crowd(pair, PLAIN, BUSY)
-    strangers = pair.ends[THERE]._door._strangers
+    strangers = pair.ends[THERE]._doorkeeper._strangers
     first = hello(PLAIN, 7)
     retry = strangers.examine(Wire(HERE), first)
     assert isinstance(retry, HelloRetry)
@@ -111,7 +111,7 @@ def test_a_cookie_is_for_one_hello_from_one_place() -> None:
 
 def test_the_oldest_makes_room() -> None:
     end = Pair(PLAIN).ends[THERE]
-    strangers = end._door._strangers
+    strangers = end._doorkeeper._strangers
     for number in range(MAX_HALF_OPEN + 30):
         route = Stream(number, Address(number.to_bytes(4, "big"), 5))
         end._open_heard(hello(PLAIN, number), route, 0.0, [])
@@ -123,7 +123,7 @@ def test_the_oldest_makes_room() -> None:
 
 def retried(pair: Pair, number: int) -> list[Output]:
     """What we say to a cookie for the link of this number."""
-    return pair.ends[HERE]._door.hear(HelloRetry(to=number, cookie=b"c"), Wire(THERE), 0.0)
+    return pair.ends[HERE]._doorkeeper.hear(HelloRetry(to=number, cookie=b"c"), Wire(THERE), 0.0)
 
 
 def test_cookies_are_followed_only_so_often() -> None:

@@ -2,7 +2,7 @@
 
 A *link* is what two nodes have after a handshake: keys, an order of messages, and a route that may change while the
 keys stay.  Each side gives the link a number of its own, by which the other addresses it.  Here what arrives is heard;
-``mouth`` says what is to be said, ``door`` begins and ends links, ``links`` is the table of them.
+``mouth`` says what is to be said, ``doorkeeper`` begins and ends links, ``links`` is the table of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.errors import Malformed, PeerError, Refused
 from halloo.base.machine import Message
 from halloo.link.datagrams import LAYOUTS, Datagrams
-from halloo.link.door import Door
+from halloo.link.doorkeeper import Doorkeeper
 from halloo.link.links import Links
 from halloo.link.mouth import SEALED_HEAD, SEALED_MARK, Mouth
 from halloo.link.notice import Carried, Down, Heard, Moved, Output, SoundHeard
@@ -43,7 +43,7 @@ class Endpoint:
         self._links = Links(persona.rng)
         strangers = Strangers(persona.suite.digest, persona.rng)
         self._mouth = Mouth(persona, self.datagrams, self.streams, self._links)
-        self._door = Door(persona, self._links, strangers, self.streams, self._mouth, wall)
+        self._doorkeeper = Doorkeeper(persona, self._links, strangers, self.streams, self._mouth, wall)
         self._channels: dict[int, Channel] = {}
 
     # --- what the world brings --------------------------------------------------------------------------------
@@ -104,10 +104,10 @@ class Endpoint:
         for link in self._links.due(now):
             given_up = link.given_up(now)
             if given_up:
-                out += self._door.drop(link, given_up)
+                out += self._doorkeeper.drop(link, given_up)
                 continue
             if now >= link.again_at:
-                out += self._door.greet_again(link, now)
+                out += self._doorkeeper.greet_again(link, now)
             if now >= link.renew_at:
                 link.reliable.say(self._mouth.said(link.renew(self.persona, now)))
             self._links.stir(link)
@@ -117,7 +117,7 @@ class Endpoint:
 
     def link(self, peer: Peer, route: Route, now: float) -> list[Output]:
         """Begin a link over ``route`` under the number ``peer``."""
-        return self._door.begin(peer, route, now)
+        return self._doorkeeper.begin(peer, route, now)
 
     def unlink(self, peer: Peer, reason: str, now: float) -> list[Output]:
         """End a link; the other side is told once."""
@@ -127,7 +127,7 @@ class Endpoint:
             if link.session is not None:
                 link.reliable.say(self._mouth.said(Goodbye(reason=reason[:120])))
                 out += self._mouth.flush(link, now)
-            out += self._door.forget(link)
+            out += self._doorkeeper.forget(link)
             out.append(Down(peer, reason))
         return out
 
@@ -146,7 +146,7 @@ class Endpoint:
         if link is None:
             return []
         if not link.reliable.say(self._mouth.said(message)):
-            return self._door.drop(link, "too much waits unheard")
+            return self._doorkeeper.drop(link, "too much waits unheard")
         self._links.stir(link)
         return []
 
@@ -258,7 +258,7 @@ class Endpoint:
             for message in decode_commands(command, SEALED, self.persona.notary.network):
                 match message:
                     case Goodbye():
-                        out += self._door.drop(link, message.reason or "the other side ended the link")
+                        out += self._doorkeeper.drop(link, message.reason or "the other side ended the link")
                         return
                     case Renew() | RenewAnswer() | RenewFinish():
                         reply = link.hear_renewal(self.persona, message, now)
@@ -287,9 +287,9 @@ class Endpoint:
     def _open_heard(self, message: Message, route: Route, now: float, out: list[Output]) -> None:
         match message:
             case Hello() | HelloRetry() | HelloAnswer() | Finish():
-                out += self._door.hear(message, route, now)
+                out += self._doorkeeper.hear(message, route, now)
             case _:
                 out.append(Heard(message, route))
 
     def _stream_gone(self, number: int, reason: str) -> list[Output]:
-        return [told for link in self._links.over(number) for told in self._door.drop(link, reason)]
+        return [told for link in self._links.over(number) for told in self._doorkeeper.drop(link, reason)]

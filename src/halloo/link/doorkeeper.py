@@ -1,4 +1,4 @@
-"""The door of a node: here links begin, by a handshake that is said again until it is heard, and here they end.
+"""The doorkeeper of a node: begins links, by a handshake that is said again until it is heard, and ends them.
 
     initiator                          responder
       | -- Hello --------------------->  |   the initiator repeats it
@@ -25,10 +25,10 @@ from halloo.link.streams import Streams
 from halloo.messages.credential import Party
 from halloo.messages.link import Finish, Hello, HelloAnswer, HelloRetry
 
-__all__ = ["Door"]
+__all__ = ["Doorkeeper"]
 
 
-class Door:
+class Doorkeeper:
     """Begins and ends the links of one node.  ``wall``: seconds to add to the world's clock for the wall clock."""
 
     def __init__(
