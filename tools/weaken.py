@@ -131,7 +131,7 @@ WEAKENINGS = (
     ),
     Weakening(
         "the responder's secrets forgotten",
-        "link/endpoint.py",
+        "link/doorkeeper.py",
         "link.responder = None",
         "pass",
         "test_secrecy.py::test_a_node_forgets_the_keys_of_the_handshake",
@@ -145,7 +145,7 @@ WEAKENINGS = (
     ),
     Weakening(
         "padding",
-        "link/endpoint.py",
+        "link/mouth.py",
         "return plain + bytes(fitting - whole)",
         "return plain",
         "test_secrecy.py::test_lengths_tell_little",

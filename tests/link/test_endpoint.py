@@ -182,13 +182,13 @@ def test_random_streams_are_closed_or_waited_for(pieces: list[bytes]) -> None:
 
 
 def test_what_waits_for_those_who_do_not_acknowledge_is_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("halloo.link.endpoint.MAX_WAITING", 5_000)
+    monkeypatch.setattr("halloo.link.links.MAX_WAITING", 5_000)
     pair = Pair(PLAIN)
     here, _ = pair.link()
     pair.spoil = lambda _: []  # nothing is acknowledged any more
     for number in range(400):
         pair.outcome(HERE, pair.ends[HERE].send(here, Search(name="x" * 30, request=number), pair.now))
         pair.outcome(HERE, pair.ends[HERE].flush(pair.now))
-        assert pair.ends[HERE]._waiting_in_all <= 5_100
+        assert pair.ends[HERE]._links._waiting_in_all <= 5_100
     assert Down(here, "too much waits unheard") in pair.notices[HERE]
-    assert pair.ends[HERE]._waiting_in_all == 0
+    assert pair.ends[HERE]._links._waiting_in_all == 0

@@ -32,7 +32,7 @@ def test_both_sides_confide_the_same(suite) -> None:
     (keys,) = told[HERE]
     assert keys.suite == suite.number
     out, _ = suite.agree(keys.initiators, keys.responders, keys.transcript)
-    session = next(iter(pair.ends[HERE]._links.values())).session
+    session = next(iter(pair.ends[HERE]._links)).session
     assert session is not None
     sequence = session.sent
     assert session.close(FrameKind.PAYLOAD, bytes(4), b"text")[1] == out.close(

@@ -50,7 +50,9 @@ class Talking(Pair):
         return [notice for notice in self.notices[who] if isinstance(notice, kind)]
 
     def link_of(self, who: Address) -> OneLink:
-        return self.ends[who]._peers[self.peers[who]]
+        link = self.ends[who]._links.of(self.peers[who])
+        assert link is not None
+        return link
 
     def session(self, who: Address) -> Session:
         session = self.link_of(who).session

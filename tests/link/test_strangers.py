@@ -11,7 +11,7 @@ from halloo.base.errors import Refused
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
 from halloo.link.endpoint import Endpoint
-from halloo.link.notice import Up
+from halloo.link.notice import Output, Up
 from halloo.link.strangers import BUSY, MAX_HALF_OPEN, MAX_OF_HOST
 from halloo.messages.link import Hello, HelloRetry
 
@@ -45,7 +45,7 @@ def crowd(pair: Pair, suite: Suite, count: int) -> list[tuple[Address, list[byte
 def test_who_is_there_gets_in_through_a_crowd(suite: Suite) -> None:
     pair = Pair(suite)
     crowd(pair, suite, BUSY + 20)
-    assert len(pair.ends[THERE]._strangers) == BUSY
+    assert len(pair.ends[THERE]._doorkeeper._strangers) == BUSY
     began = pair.now
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), pair.now))
     pair.run(0.1)
@@ -73,7 +73,7 @@ def test_one_host_does_not_take_the_places_of_others() -> None:
     with pytest.raises(Refused, match="one host"):
         end._open_heard(hello(PLAIN, 99), Wire(HERE), 0.0, [])
     end._open_heard(hello(PLAIN, 99), Wire(Address(b"\1\2\3\4", 5)), 0.0, [])
-    assert len(end._strangers) == MAX_OF_HOST + 1
+    assert len(end._doorkeeper._strangers) == MAX_OF_HOST + 1
 
 
 def test_what_is_counted_as_one_host() -> None:
@@ -93,7 +93,7 @@ def test_what_is_counted_as_one_host() -> None:
 def test_a_cookie_is_for_one_hello_from_one_place() -> None:
     pair = Pair(PLAIN)
     crowd(pair, PLAIN, BUSY)
-    strangers = pair.ends[THERE]._strangers
+    strangers = pair.ends[THERE]._doorkeeper._strangers
     first = hello(PLAIN, 7)
     retry = strangers.examine(Wire(HERE), first)
     assert isinstance(retry, HelloRetry)
@@ -111,7 +111,7 @@ def test_a_cookie_is_for_one_hello_from_one_place() -> None:
 
 def test_the_oldest_makes_room() -> None:
     end = Pair(PLAIN).ends[THERE]
-    strangers = end._strangers
+    strangers = end._doorkeeper._strangers
     for number in range(MAX_HALF_OPEN + 30):
         route = Stream(number, Address(number.to_bytes(4, "big"), 5))
         end._open_heard(hello(PLAIN, number), route, 0.0, [])
@@ -121,27 +121,30 @@ def test_the_oldest_makes_room() -> None:
     assert len(end._links) == MAX_HALF_OPEN
 
 
+def retried(pair: Pair, number: int) -> list[Output]:
+    """What we say to a cookie for the link of this number."""
+    return pair.ends[HERE]._doorkeeper.hear(HelloRetry(to=number, cookie=b"c"), Wire(THERE), 0.0)
+
+
 def test_cookies_are_followed_only_so_often() -> None:
     pair = Pair(PLAIN)
     pair.spoil = lambda _: []
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), 0.0))
-    (link,) = pair.ends[HERE]._links.values()
+    (link,) = pair.ends[HERE]._links
     for _ in range(2):
-        out: list[object] = []
-        pair.ends[HERE]._hello_retry(HelloRetry(to=link.number, cookie=b"c"), out)  # type: ignore[arg-type]
-        assert out
+        assert retried(pair, link.number)
     with pytest.raises(Refused):
-        pair.ends[HERE]._hello_retry(HelloRetry(to=link.number, cookie=b"c"), [])
+        retried(pair, link.number)
     with pytest.raises(Refused):
-        pair.ends[HERE]._hello_retry(HelloRetry(to=link.number ^ 1, cookie=b"c"), [])
+        retried(pair, link.number ^ 1)
 
 
 def test_a_cookie_for_a_link_that_stands_changes_nothing() -> None:
     pair = Pair(PLAIN)
     pair.link()
-    (link,) = pair.ends[HERE]._links.values()
+    (link,) = pair.ends[HERE]._links
     with pytest.raises(Refused):
-        pair.ends[HERE]._hello_retry(HelloRetry(to=link.number, cookie=b"c"), [])
+        retried(pair, link.number)
 
 
 def test_an_answer_to_the_hello_without_cookie_is_refused_after_one_with() -> None:
@@ -153,8 +156,8 @@ def test_an_answer_to_the_hello_without_cookie_is_refused_after_one_with() -> No
         end.datagrams.public[4] = who.host
     pair.outcome(HERE, pair.ends[HERE].link(Peer(1), Wire(THERE), 0.0))
     answers = pair.ends[THERE].receive(kept[0], HERE, 0.0)
-    (link,) = pair.ends[HERE]._links.values()
-    pair.ends[HERE]._hello_retry(HelloRetry(to=link.number, cookie=b"c"), [])
+    (link,) = pair.ends[HERE]._links
+    retried(pair, link.number)
     for item in answers:
         assert isinstance(item, Transmit)
         pair.outcome(HERE, pair.ends[HERE].receive(item.data, THERE, 0.0))

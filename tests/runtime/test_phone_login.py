@@ -130,7 +130,7 @@ def test_what_a_login_server_says_no_to(tmp_path: Path) -> None:
 
 def test_a_clock_that_is_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(network: Network) -> None:
-        monkeypatch.setattr("halloo.runtime.phone.wall_offset", lambda: time.time() - time.monotonic() - 3_600)
+        monkeypatch.setattr("halloo.runtime.line.wall_offset", lambda: time.time() - time.monotonic() - 3_600)
         async with phone(network.descriptor) as me:
             await me.open(ANYWHERE)
             slow = SimpleNamespace(time=lambda: time.time() - 3_600)

@@ -246,7 +246,9 @@ class Attacker:
 
     def link_of(self, who: Address, peer: Peer) -> OneLink:
         """One's memory of a link: what an attack takes that gets into the machine."""
-        return self.ends[who]._peers[peer]
+        link = self.ends[who]._links.of(peer)
+        assert link is not None
+        return link
 
     # --- what he does
 

@@ -28,7 +28,8 @@ from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.supernode import ClientGone, ClientTaken, Meshing
 from halloo.path.relayer import RelayBegan, RelayEnded
-from halloo.runtime.phone import NotDone, Phone
+from halloo.runtime.errands import NotDone
+from halloo.runtime.phone import Phone
 from halloo.runtime.serve import NetworkFolder, start_login_server
 
 __all__ = ["serve"]

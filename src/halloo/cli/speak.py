@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import click
 
 from halloo.base.errors import HallooError, UsageError
+from halloo.runtime.errands import NetworkUnreachable
 from halloo.runtime.home import Home, NoNetwork, NotLoggedIn
-from halloo.runtime.phone import NetworkUnreachable
 
 __all__ = ["Context", "Exit", "fault_code", "password_option", "read_password", "run"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from halloo.base.address import Address, Peer, Route
-from halloo.base.machine import Message
+from halloo.base.machine import Effect, Message
 from halloo.messages.credential import Party
 
-__all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "SoundHeard", "Up"]
+__all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "Output", "SoundHeard", "Up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +76,5 @@ class Carried:
 
 
 Notice = Heard | Up | Down | Moved | Observed | SoundHeard | Carried
+Output = Effect | Notice
+"""What an endpoint hands back."""

@@ -57,6 +57,12 @@ class OneLink:
             return min(self.again_at, self.born + HELLO_FOR)
         return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR, self.renew_at)
 
+    def given_up(self, now: float) -> str:
+        """Why this link is at its end, "" while it is not."""
+        if self.session is None:
+            return "no answer" if now >= self.born + HELLO_FOR else ""
+        return "no sign of life" if self.reliable.dead(now) or now >= self.heard_at + IDLE_FOR else ""
+
     def stands(self, party: Party, now: float, *, renews: bool) -> None:
         """The handshake is done; where keys are renewed, whoever began the link sees to it."""
         self.party, self.heard_at = party, now

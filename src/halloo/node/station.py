@@ -25,8 +25,8 @@ from halloo.base.effects import (
     Unlink,
 )
 from halloo.base.machine import Effect, Effects, Event
-from halloo.link.endpoint import Endpoint, Output
-from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
+from halloo.link.endpoint import Endpoint
+from halloo.link.notice import Carried, Down, Heard, Moved, Observed, Output, SoundHeard, Up
 from halloo.node.mind import Mind
 
 __all__ = ["Station"]

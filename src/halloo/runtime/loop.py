@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable
 from math import inf
 
@@ -23,7 +24,7 @@ from halloo.base.machine import Effects, Event
 from halloo.node.station import Station
 from halloo.runtime.tcp import Connector, Door
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "wall_offset"]
 
 BUFFER = 1 << 20  # bytes asked of the system for each direction of a UDP socket: half a second at 16 Mbit/s
 AT_ONCE = 64  # datagrams read before the loop may do something else
@@ -32,6 +33,11 @@ MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: 
 MAX_INBOUND = 400  # connections that others made, at once: a process has some thousand files at most, and needs some
 SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
 _INBOUND = 1 << 32
+
+
+def wall_offset() -> float:
+    """Seconds to add to the loop's clock for the wall clock."""
+    return time.time() - time.monotonic()
 
 
 class Driver:

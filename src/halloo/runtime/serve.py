@@ -21,8 +21,7 @@ from halloo.node.login_mind import LoginMind
 from halloo.node.station import Station
 from halloo.runtime.home import replace_file
 from halloo.runtime.keylog import key_log
-from halloo.runtime.loop import Driver
-from halloo.runtime.phone import wall_offset
+from halloo.runtime.loop import Driver, wall_offset
 from halloo.runtime.tcp import Connector, Wrapping
 
 __all__ = ["NetworkFolder", "start_login_server"]
