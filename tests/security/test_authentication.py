@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from attacker import ALICE, BOB, CAROL, MALLORY, MODERN, Attacker, Kept, Kit, Seen, both_suites
+from attacker import ALICE, BOB, CAROL, MODERN, THIEF, Attacker, Kept, Kit, Seen, both_suites
 
 from halloo.base.address import Address, Channel, Stream, Wire
 from halloo.base.effects import Link, Send
@@ -81,12 +81,12 @@ def test_no_field_can_be_changed_on_the_way(suite: Suite, kind: type[Message], f
                 return replace(message, **{field: old ^ 1})
             if field == "envelope":  # a key that is one: the attacker's own, for which he has the private part
                 envelope = suite.envelope if kind is Hello else suite.answer_envelope
-                return replace(message, envelope=envelope.public(envelope.make(attacker.rng, mallorys)))
+                return replace(message, envelope=envelope.public(envelope.make(attacker.rng, thiefs)))
             return replace(message, **{field: old[:-1] + bytes([old[-1] ^ 1])})
         back = getattr(message, "to", None)
         return replace(message, to=numbers[back]) if back in numbers else message  # type: ignore[call-arg]
 
-    mallorys = attacker.kit.private[MALLORY]
+    thiefs = attacker.kit.private[THIEF]
     attacker.rule = rewriting(change)
     attacker.begin(ALICE, BOB)
     attacker.run(8.0)
@@ -101,20 +101,20 @@ def test_nobody_poses_with_a_credential_that_is_not_his(suite: Suite) -> None:
     attacker = Attacker(suite, users=(ALICE,))
     peer = attacker.begin(ALICE, BOB)
     (hello,) = attacker.said(Hello)
-    mine = attacker.kit.private[MALLORY]
+    mine = attacker.kit.private[THIEF]
     bobs = attacker.kit.credential(BOB)
     for shows, signs, credential in (
         (BOB, mine, bobs),  # his key, our signature
-        (MALLORY, mine, bobs),  # our key, our signature, his credential
+        (THIEF, mine, bobs),  # our key, our signature, his credential
         (BOB, mine, b""),  # his key alone
     ):
         forged, _, _ = attacker.forged_answer(hello, shows=shows, signs=signs, credential=credential)
         attacker.tell(BOB, ALICE, forged)
     assert attacker.ups(ALICE) == []
     assert attacker.said(Finish) == []
-    honest, _, _ = attacker.forged_answer(hello, shows=MALLORY, signs=mine)  # the same machinery, as himself
+    honest, _, _ = attacker.forged_answer(hello, shows=THIEF, signs=mine)  # the same machinery, as himself
     attacker.tell(BOB, ALICE, honest)
-    assert [up.party.name for up in attacker.ups(ALICE)] == ["mallory"]
+    assert [up.party.name for up in attacker.ups(ALICE)] == ["thief"]
     assert attacker.link_of(ALICE, peer).party is not None
 
 
@@ -132,8 +132,8 @@ def test_who_steals_alices_key_cannot_pose_to_alice_as_bob(suite: Suite) -> None
         attacker.tell(BOB, ALICE, forged)
     assert attacker.ups(ALICE) == []
     # And towards her as the side that answers:
-    alice = Responder(attacker.kit.persona(ALICE), 7, Initiator(attacker.kit.persona(MALLORY), 9).hello)
-    hello = Initiator(attacker.kit.persona(MALLORY, "again"), 9).hello
+    alice = Responder(attacker.kit.persona(ALICE), 7, Initiator(attacker.kit.persona(THIEF), 9).hello)
+    hello = Initiator(attacker.kit.persona(THIEF, "again"), 9).hello
     alice = Responder(attacker.kit.persona(ALICE), 7, hello)
     mine, enclosed = suite.answer_envelope.enclose(alice.answer.envelope, attacker.rng)
     bare = Finish(to=7, enclosed=enclosed)
@@ -149,19 +149,19 @@ def test_who_steals_alices_key_cannot_pose_to_alice_as_bob(suite: Suite) -> None
 
 @suites
 def test_a_proof_cannot_be_put_in_anothers_name(suite: Suite) -> None:
-    """Misbinding: mallory, in the path, puts his own proof over the very same messages in the place of bob's.
+    """Misbinding: the thief, in the path, puts his own proof over the very same messages in the place of bob's.
 
     Nothing but the seal keeps him from it, whose key follows from the enclosed secret.
     """
     attacker = Attacker(suite)
-    mine = attacker.kit.private[MALLORY]
+    mine = attacker.kit.private[THIEF]
 
     def change(source: Any, message: Message) -> Message:
         if isinstance(message, HelloAnswer):
             (hello,) = attacker.said(Hello)
             transcript = after_answer(suite, hello, message)
             guessed = bytes(32)
-            proof = attacker.forged_proof(RESPONDER, guessed, transcript, shows=MALLORY, signs=mine)
+            proof = attacker.forged_proof(RESPONDER, guessed, transcript, shows=THIEF, signs=mine)
             return replace(message, proof=proof)
         return message
 
@@ -172,11 +172,11 @@ def test_a_proof_cannot_be_put_in_anothers_name(suite: Suite) -> None:
 
 
 def test_misbinding_fails_even_for_who_knows_the_responders_secret() -> None:
-    """Bob's random numbers are known to mallory, so he can swap the sealed proof: the transcript holds that proof,
+    """Bob's random numbers are known to the thief, so he can swap the sealed proof: the transcript holds that proof,
     and bob sees that alice has not heard his."""
     answers = Kept(MODERN.envelope)
     attacker = Attacker(replace(MODERN, envelope=answers))
-    mine = attacker.kit.private[MALLORY]
+    mine = attacker.kit.private[THIEF]
 
     def change(source: Any, message: Message) -> Message:
         if isinstance(message, HelloAnswer):
@@ -184,15 +184,15 @@ def test_misbinding_fails_even_for_who_knows_the_responders_secret() -> None:
             transcript = after_answer(MODERN, hello, message)
             secret = answers.secrets[-1]
             assert attacker.opened_proof(RESPONDER, secret, transcript, message.proof).key == attacker.kit.public(BOB)
-            proof = attacker.forged_proof(RESPONDER, secret, transcript, shows=MALLORY, signs=mine)
+            proof = attacker.forged_proof(RESPONDER, secret, transcript, shows=THIEF, signs=mine)
             return replace(message, proof=proof)
         return message
 
     attacker.rule = rewriting(change)
     attacker.begin(ALICE, BOB)
     attacker.run(8.0)
-    assert [up.party.name for up in attacker.ups(ALICE)] == ["mallory"]  # as himself, which he may
-    assert attacker.ups(BOB) == []  # so nobody took for alice's what she said to mallory
+    assert [up.party.name for up in attacker.ups(ALICE)] == ["thief"]  # as himself, which he may
+    assert attacker.ups(BOB) == []  # so nobody took for alice's what she said to the thief
 
 
 @suites
@@ -296,8 +296,8 @@ def test_who_is_looked_for_is_the_only_one_who_learns_who_asks() -> None:
         attacker = Attacker(MODERN, users=(ALICE,))
         peer = attacker.begin(ALICE, BOB, attacker.kit.public(BOB))
         (hello,) = attacker.said(Hello)
-        mine = attacker.kit.private[MALLORY]
-        forged, _, _ = attacker.forged_answer(hello, shows=MALLORY, signs=mine, credential=credential)
+        mine = attacker.kit.private[THIEF]
+        forged, _, _ = attacker.forged_answer(hello, shows=THIEF, signs=mine, credential=credential)
         attacker.tell(BOB, ALICE, forged)
         attacker.run()
         assert attacker.said(Finish) == []

@@ -90,7 +90,7 @@ def test_what_is_guarded_twice() -> None:
 def test_proofs_in_the_open_are_misbound() -> None:
     """The signature says nothing of whose key the secret is shared with: the attack that sealing (SIGMA's MAC) is for.
 
-    Mallory puts his own name and signature over alice's Finish: bob takes for mallory's what alice says.
+    The thief puts his own name and signature over alice's Finish: bob takes for the thief's what alice says.
     """
     assert found(Variant(sealed=False)) == {MISBINDING}
     assert found(omitted("proof_r", sealed=False)) == {MISBINDING, AGREEMENT}

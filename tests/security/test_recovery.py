@@ -149,8 +149,8 @@ def test_who_stays_in_the_path_with_the_keys_keeps_them() -> None:
     (stolen,) = attacker.keys[ALICE]
     alice, bob = attacker.kit.persona(ALICE, "renews"), attacker.kit.persona(BOB, "renews")
     begun = RenewalBegun(alice, stolen)
-    towards_bob = RenewalBegun(attacker.kit.persona(ALICE, "mallory"), stolen)
-    towards_alice = RenewalAnswered(attacker.kit.persona(BOB, "mallory"), stolen, begun.message)
+    towards_bob = RenewalBegun(attacker.kit.persona(ALICE, "thief"), stolen)
+    towards_alice = RenewalAnswered(attacker.kit.persona(BOB, "thief"), stolen, begun.message)
     answered = RenewalAnswered(bob, stolen, towards_bob.message)
     finish, alices = begun.answer(towards_alice.message)
     assert towards_alice.finish(finish) == alices

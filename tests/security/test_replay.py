@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from attacker import ALICE, BOB, MALLORY, MODERN, Attacker, Seen, both_suites
+from attacker import ALICE, BOB, MODERN, THIEF, Attacker, Seen, both_suites
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +50,7 @@ def test_a_handshake_replayed_in_any_order_makes_no_link(suite: Suite, fresh: bo
         if fresh:
             for who in (ALICE, BOB):
                 attacker.ends[who] = attacker.endpoint(who, str(number))
-        for source in (None, MALLORY):  # from where it came, and from elsewhere
+        for source in (None, THIEF):  # from where it came, and from elsewhere
             for kind in order:
                 for seen in said[kind]:
                     attacker.inject(seen if source is None else replace(seen, source=source))
@@ -215,7 +215,7 @@ def test_a_flood_of_half_handshakes_leaves_room(suite: Suite) -> None:
     template = hello_of(suite)
     attacker.rule = lambda seen: [] if seen.to not in (ALICE, BOB) else None
     for number in range(40):
-        attacker.tell(MALLORY, BOB, replace(template, link=number))
+        attacker.tell(THIEF, BOB, replace(template, link=number))
     assert len(attacker.ends[BOB]._links) == MAX_OF_HOST
     for number in range(1_000):
         source = Address.of(f"198.51.{number >> 8}.{number & 255}", 1_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from attacker import ALICE, BOB, MALLORY, MODERN, Attacker, Kept, Kit, both_suites
+from attacker import ALICE, BOB, MODERN, THIEF, Attacker, Kept, Kit, both_suites
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
@@ -150,11 +150,11 @@ def test_who_breaks_ml_kem_reads_nothing_either() -> None:
 def test_whoever_connects_learns_the_responders_name(suite: Suite) -> None:
     """An active stranger: he needs no account.  He must show *a* key only after he has been told whose door it is."""
     attacker = Attacker(suite, users=(BOB,))
-    stranger = attacker.kit.persona(MALLORY)
+    stranger = attacker.kit.persona(THIEF)
     stranger.credential = b""
     initiator = Initiator(stranger, 5)
     attacker.rule = lambda seen: []
-    attacker.tell(MALLORY, BOB, initiator.hello)
+    attacker.tell(THIEF, BOB, initiator.hello)
     (answer,) = attacker.said(HelloAnswer)
     _, _, party = initiator.answer(answer, 1.8e9)
     assert party.name == "bob"
@@ -168,8 +168,8 @@ def test_who_answers_in_the_way_learns_the_initiators_name_where_anybody_would_d
         attacker = Attacker(suite, users=(ALICE,))
         attacker.begin(ALICE, BOB, sought)
         (hello,) = attacker.said(Hello)
-        mine = attacker.kit.private[MALLORY]
-        answer, private, secret = attacker.forged_answer(hello, shows=MALLORY, signs=mine, credential=b"")
+        mine = attacker.kit.private[THIEF]
+        answer, private, secret = attacker.forged_answer(hello, shows=THIEF, signs=mine, credential=b"")
         attacker.tell(BOB, ALICE, answer)
         finishes = attacker.said(Finish)
         assert len(finishes) == told

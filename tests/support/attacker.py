@@ -39,7 +39,7 @@ from halloo.wire.command import decode_commands, decode_shape, encode_command, e
 from halloo.wire.frame import FrameKind, is_wanted
 
 __all__ = [
-    *("ALICE", "BOB", "CAROL", "CLASSIC", "MALLORY", "MODERN", "NETWORK"),
+    *("ALICE", "BOB", "CAROL", "CLASSIC", "THIEF", "MODERN", "NETWORK"),
     *("Attacker", "Kept", "Kit", "Rule", "Seen", "both_suites"),
 ]
 
@@ -47,11 +47,11 @@ CLASSIC, MODERN = SUITES[1], SUITES[2]
 ALICE = Address.parse("192.0.2.1:1000")
 BOB = Address.parse("192.0.2.2:2000")
 CAROL = Address.parse("192.0.2.3:3000")
-MALLORY = Address.parse("192.0.2.66:6666")
+THIEF = Address.parse("192.0.2.66:6666")
 CLOAK_KEY = bytes(range(32))
 WALL = 1.8e9
 NETWORK = b"network!"
-_USERS = {ALICE: "alice", BOB: "bob", CAROL: "carol", MALLORY: "mallory"}
+_USERS = {ALICE: "alice", BOB: "bob", CAROL: "carol", THIEF: "thief"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +343,7 @@ class Attacker:
         The answer, the private key of its envelope, and the secret enclosed.
         """
         suite = self.suite
-        private = suite.answer_envelope.make(self.rng, self.kit.private[MALLORY])
+        private = suite.answer_envelope.make(self.rng, self.kit.private[THIEF])
         secret, enclosed = suite.envelope.enclose(hello.envelope, self.rng)
         bare = HelloAnswer(
             to=hello.link, link=link, envelope=suite.answer_envelope.public(private), enclosed=enclosed
