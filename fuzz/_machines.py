@@ -293,7 +293,15 @@ def _id(key: bytes) -> bytes:
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
-_LINKS = {"_links": 4_096, "_peers": 4_096, "_by_host": 256, "_by_route": 4_096, "_at": 4_096, "_heap": 16_500}
+_LINKS = {
+    "_by_number": 4_096,
+    "_by_peer": 4_096,
+    "_by_route": 4_096,
+    "_links": 256,
+    "_by_host": 256,
+    "_at": 4_096,
+    "_heap": 16_500,
+}
 _OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -458,7 +466,7 @@ SUBJECTS: tuple[Subject, ...] = (
         wake=lambda endpoint, now: [*endpoint.wake(now), *endpoint.flush(now)],
         bounds=_LINKS
         | {"_sent": 512, "_seen_by": 512, "_partial": 64, "_open": 1_024, "waiting": 65_536, "_unheard": 512}
-        | {"_dirty": 4_096, "_held": 32_772},
+        | {"_stirred": 4_096, "_held": 32_772},
     ),
     Subject(
         "node",
