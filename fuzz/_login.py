@@ -250,7 +250,7 @@ def login_subjects(subject: type[Any], peer: Pick, route: Pick) -> tuple[Any, ..
                 "credential": lambda watch, rng, now: watch.credential_shown(_claims(rng, now), b"credential", now),
                 "newest": lambda watch, rng, _: watch.newest_entry(rng.choice(NAMES)),
             },
-            bounds=asking | {"_hashes": 8_192, "_claimed": 1_024, "_names": 200_000, "_held": 200_000},
+            bounds=asking | {"_marks": 8_192, "_claimed": 1_024, "_names": 200_000, "_held": 200_000},
         ),
         subject(
             "carrier",

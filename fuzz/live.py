@@ -83,20 +83,20 @@ async def _call_under_fire(
         heard = _listen_in(phone)
         await phone.come_online()
         call = phone.dial("bob")
-        talk = asyncio.create_task(_talk(phone, call))
+        talk = asyncio.create_task(phone.follow(call, open_source("tone"), open_sink("null")))
         await asyncio.sleep(LISTENED)
         assert call in phone.node.calls.active, phone.report(call).reason
         kept.write_bytes(b"".join(len(data).to_bytes(2, "big") + data for data in heard if len(data) < 65_536))
         before, cpu, lost = _megabytes(pid), _cpu_seconds(pid), _dropped(port)
+        supernode = Address.parse(network.supernodes[0])
         order = {
-            "at": [["127.0.0.1", port], network.supernodes[0].split(":")],
+            "at": [["127.0.0.1", port], [supernode.ip, supernode.port]],
             "kept": str(kept),
             "seed": seed,
             "rate": rate,
             **dict.fromkeys(("random", "mutated", "replayed"), count),
             "streams": streams,
         }
-        order["at"][1][1] = int(order["at"][1][1])  # type: ignore[index]
         bombardment = await _bombard(order)
         used = _cpu_seconds(pid) - cpu
         await asyncio.sleep(SETTLED)
@@ -116,11 +116,6 @@ async def _call_under_fire(
         "dropped": dropped,
         "errors": [line for part in network.parts for line in part.errors if "Error" in line or "Traceback" in line],
     }
-
-
-async def _talk(phone: Phone, call: bytes) -> Any:
-    await asyncio.wait({phone._over[call], phone._begun[call]}, return_when=asyncio.FIRST_COMPLETED)
-    return await phone.talk(call, open_source("tone"), open_sink("null"))
 
 
 def _listen_in(phone: Phone) -> list[bytes]:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from office import PLAIN, WALL, Office
 
+from halloo.base.address import prefix_of
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
 from halloo.login.accounts import AccountsInMemory
-from halloo.login.limits import MAX_BUCKETS, Limits, Rate, Tries, prefix_of
+from halloo.login.limits import MAX_BUCKETS, Limits, Rate, Tries
 from halloo.login.server import RENEW_GRACE, VALID_FOR
 from halloo.messages.log import EntryKind
 from halloo.messages.login import Purpose, Verdict

@@ -6,35 +6,17 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stories import failed, story
 
-from halloo.lab.processes import Part, ProcessNetwork
+from halloo.lab.processes import ProcessNetwork
 from halloo.messages.credential import issue
 from halloo.runtime.home import Home
 
 pytestmark = pytest.mark.processes
-
-
-def story(folder: Path, play: Callable[[ProcessNetwork], Awaitable[None]]) -> None:
-    """Play a story in a fresh network of one supernode; whatever happens, nothing is left running."""
-
-    async def whole() -> None:
-        async with ProcessNetwork(folder, "modern", supernodes=1) as network:
-            await play(network)
-
-    asyncio.run(whole())
-
-
-def failed(part: Part, code: int, *words: str) -> None:
-    """A verb ended with a code, and its last line says why."""
-    assert part.process.returncode == code, part.errors
-    for word in words:
-        assert word in part.last_words, part.errors
-    assert not any("Traceback" in line for line in part.errors)
 
 
 def test_two_devices_of_one_user_and_an_audit_of_the_name(tmp_path: Path) -> None:

@@ -10,37 +10,17 @@ import socket
 import sqlite3
 import stat
 import wave
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stories import failed, played, story
 
 from halloo.base.errors import HallooError
-from halloo.lab.processes import Part, ProcessNetwork, free_ports
+from halloo.lab.processes import ProcessNetwork, free_ports
 from halloo.runtime.home import Home
 
 pytestmark = pytest.mark.processes
-
-
-def story(
-    folder: Path, play: Callable[[ProcessNetwork], Awaitable[None]], *, profile: str = "modern", count: int = 2
-) -> None:
-    """Play a story in a fresh network; whatever happens, nothing is left running."""
-
-    async def whole() -> None:
-        async with ProcessNetwork(folder, profile, supernodes=count) as network:
-            await play(network)
-
-    asyncio.run(whole())
-
-
-def failed(part: Part, code: int, *words: str) -> None:
-    """A verb ended with a code, and its last line says why."""
-    assert part.process.returncode == code, part.errors
-    for word in words:
-        assert word in part.last_words, part.errors
-    assert not any("Traceback" in line for line in part.errors)
 
 
 @pytest.mark.parametrize("profile", ["modern", "classic"])
@@ -67,7 +47,7 @@ def test_two_people_talk_over_both_paths(tmp_path: Path, profile: str) -> None:
         assert (tmp_path / "b.wav").exists()
         assert (tmp_path / "b-2.wav").exists()
 
-    story(tmp_path, play, profile=profile)
+    story(tmp_path, play, profile=profile, count=2)
 
 
 def test_a_network_of_ipv6_alone(tmp_path: Path) -> None:
@@ -105,7 +85,7 @@ def test_the_echo_user_plays_your_voice_back(tmp_path: Path) -> None:
         assert max(first) < 300  # a second of silence first
         assert max(last) > 3_000  # then the tone
 
-    story(tmp_path, play)
+    story(tmp_path, play, count=2)
 
 
 def test_a_running_node_serves_the_other_verbs(tmp_path: Path) -> None:
@@ -141,7 +121,7 @@ def test_a_running_node_serves_the_other_verbs(tmp_path: Path) -> None:
         second = await network.run("alice", ["up", "--json"])
         failed(second, 1, "another node runs in")
 
-    story(tmp_path, play)
+    story(tmp_path, play, count=2)
 
 
 def test_every_fault_of_an_account_has_its_words_and_code(tmp_path: Path) -> None:
@@ -170,7 +150,7 @@ def test_every_fault_of_an_account_has_its_words_and_code(tmp_path: Path) -> Non
         assert out["name"] == "alice"
         failed(await network.run("alice", ["logout"]), 3, "nobody is logged in")
 
-    story(tmp_path, play, count=1)
+    story(tmp_path, play)
 
 
 def test_damaged_files_lose_nothing_and_are_named(tmp_path: Path) -> None:
@@ -205,7 +185,7 @@ def test_damaged_files_lose_nothing_and_are_named(tmp_path: Path) -> None:
         description.write_text(whole)
         failed(await network.run("alice", ["join", "halloo:AAAA"]), 2, "no join link")
 
-    story(tmp_path, play, count=1)
+    story(tmp_path, play)
 
 
 def test_the_operators_faults(tmp_path: Path) -> None:
@@ -235,23 +215,7 @@ def test_the_operators_faults(tmp_path: Path) -> None:
         down = await network.run("alice", ["login", "alice"], 30)
         failed(down, 4, "no login server answered", "tried")
 
-    story(tmp_path, play, count=1)
-
-
-def test_nobody_at_home(tmp_path: Path) -> None:
-    """No supernode: said, with what was tried, in a time that a person waits."""
-
-    async def play() -> None:
-        network = ProcessNetwork(tmp_path, "modern", supernodes=1)
-        try:
-            await network.create()
-            await network.once("alice", ["join", str(network.descriptor), "--json"])
-            part = await network.run("alice", ["search", "bob"], 45)
-            failed(part, 4, "no supernode", network.supernodes[0])
-        finally:
-            await network.close()
-
-    asyncio.run(play())
+    story(tmp_path, play)
 
 
 def test_hostile_bytes_at_a_running_node(tmp_path: Path) -> None:
@@ -294,11 +258,13 @@ def test_hostile_bytes_at_a_running_node(tmp_path: Path) -> None:
         assert supernode.process.returncode is None
         assert not supernode.errors
 
-    story(tmp_path, play, count=1)
+    story(tmp_path, play)
 
 
-def test_a_supernode_is_killed_and_the_node_finds_another(tmp_path: Path) -> None:
-    async def play(network: ProcessNetwork) -> None:
+def test_a_supernode_that_is_gone_is_replaced_and_where_there_is_none_it_is_said(tmp_path: Path) -> None:
+    """Two stories in which somebody waits: beside each other they wait no longer than one."""
+
+    async def killed(network: ProcessNetwork) -> None:
         await network.sign_up("alice")
         node = await network.start("alice", ["up", "--json"])
         online = await node.line("online")
@@ -314,7 +280,21 @@ def test_a_supernode_is_killed_and_the_node_finds_another(tmp_path: Path) -> Non
             await asyncio.sleep(0.1)
         assert status["supernode"] not in (None, online["supernode"])
 
-    story(tmp_path, play, count=2)
+    async def nobody_at_home() -> None:
+        """Said, with what was tried, in a time that a person waits."""
+        network = ProcessNetwork(tmp_path / "empty", "modern", supernodes=1)
+        try:
+            await network.create()
+            await network.once("alice", ["join", str(network.descriptor), "--json"])
+            part = await network.run("alice", ["search", "bob"], 45)
+            failed(part, 4, "no supernode", network.supernodes[0])
+        finally:
+            await network.close()
+
+    async def both() -> None:
+        await asyncio.gather(played(tmp_path / "killed", killed, count=2), nobody_at_home())
+
+    asyncio.run(both())
 
 
 def test_processes_that_fail_are_reported_in_their_own_words(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from office import PLAIN, Office
+from writers import write_together
 
 from halloo.base.errors import Unusable, UsageError
 from halloo.login.accounts import Account, AccountsUnavailable
@@ -104,23 +104,11 @@ def append(accounts: AccountsInDatabase, name: str, key: bytes = b"key", kind: E
 def test_two_servers_write_one_log_without_gaps(tmp_path: Path) -> None:
     path = tmp_path / "accounts.sqlite"
     AccountsInDatabase(url(path)).close()
-    faults: list[BaseException] = []
+    def write(accounts: AccountsInDatabase, who: str) -> None:
+        for number in range(40):
+            append(accounts, f"{who}{number % 3}")
 
-    def write(who: str) -> None:
-        try:
-            accounts = AccountsInDatabase(url(path))
-            for number in range(40):
-                append(accounts, f"{who}{number % 3}")
-            accounts.close()
-        except BaseException as fault:
-            faults.append(fault)
-
-    writers = [threading.Thread(target=write, args=(who,)) for who in ("ada", "bob", "carol")]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert not faults
+    write_together(url(path), write)
     accounts = AccountsInDatabase(url(path))
     chain = Chain(LEDGER)
     chain.add(accounts.page(0, 1000))

@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from office import PLAIN, Office
+from writers import write_together
 
 from halloo.base.errors import Unusable
 from halloo.lab.processes import free_ports
@@ -98,25 +98,13 @@ def test_a_login_server_does_on_postgresql_all_it_does_in_memory(server: Server)
 
 
 def test_several_servers_write_one_log_without_gaps(server: Server) -> None:
-    faults: list[BaseException] = []
+    def write(accounts: AccountsInDatabase, who: str) -> None:
+        whose = LEDGER.name(who)
+        for number in range(30):
+            with accounts.together():
+                accounts.append(whose, LEDGER.write(EntryKind.CERTIFIED, whose, LEDGER.key(who.encode()), number))
 
-    def write(who: str) -> None:
-        try:
-            accounts = AccountsInDatabase(server.url)
-            whose = LEDGER.name(who)
-            for number in range(30):
-                with accounts.together():
-                    accounts.append(whose, LEDGER.write(EntryKind.CERTIFIED, whose, LEDGER.key(who.encode()), number))
-            accounts.close()
-        except BaseException as fault:
-            faults.append(fault)
-
-    writers = [threading.Thread(target=write, args=(who,)) for who in ("ada", "bob", "carol")]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert not faults
+    write_together(server.url, write)
     accounts = AccountsInDatabase(server.url)
     entries = accounts.page(0, 1000)
     chain = Chain(LEDGER)

@@ -40,6 +40,11 @@ def repeatable(suite: Suite) -> dict[str, str]:
     return said
 
 
+def kept_of(suite: Suite, role: str) -> dict[str, bytes]:
+    """What was kept of a role."""
+    return {what: bytes.fromhex(text) for what, text in json.loads(FILE.read_text("utf-8"))[suite.name][role].items()}
+
+
 @pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
 def test_from_a_seed_a_suite_says_what_it_always_said(suite: Suite) -> None:
     assert repeatable(suite) == json.loads(FILE.read_text("utf-8"))[suite.name]["repeatable"]
@@ -48,8 +53,7 @@ def test_from_a_seed_a_suite_says_what_it_always_said(suite: Suite) -> None:
 @pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
 @pytest.mark.parametrize("name", KEYS)
 def test_old_keys_still_sign(suite: Suite, name: str) -> None:
-    role = getattr(suite, name)
-    kept = {what: bytes.fromhex(text) for what, text in json.loads(FILE.read_text("utf-8"))[suite.name][name].items()}
+    role, kept = getattr(suite, name), kept_of(suite, name)
     assert role.public(kept["private"]) == kept["public"]
     assert role.sign(kept["private"], b"text") == kept["signature"]
     assert role.verify(kept["public"], kept["signature"], b"text")
@@ -58,7 +62,6 @@ def test_old_keys_still_sign(suite: Suite, name: str) -> None:
 @pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_old_envelopes_still_open(suite: Suite, name: str) -> None:
-    role = getattr(suite, name)
-    kept = {what: bytes.fromhex(text) for what, text in json.loads(FILE.read_text("utf-8"))[suite.name][name].items()}
+    role, kept = getattr(suite, name), kept_of(suite, name)
     assert role.public(kept["private"]) == kept["public"]
     assert role.disclose(kept["private"], kept["enclosed"]) == kept["secret"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from framed import HOSTS
 from hypothesis import strategies as st
 
 from halloo.base.address import Address
@@ -21,9 +22,7 @@ MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.va
 LOG_SHAPES = (log.LogEntry, log.Head, log.SignedHead)
 LOGIN_SHAPES = (login.Application, login.Decision)
 SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, *LOGIN_SHAPES, *LOG_SHAPES, Descriptor]
-ADDRESSES = st.builds(
-    Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(0, 0xFFFF)
-)
+ADDRESSES = st.builds(Address, HOSTS, st.integers(0, 0xFFFF))
 LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 

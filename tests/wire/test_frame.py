@@ -3,12 +3,12 @@
 import random
 
 import pytest
+from framed import HOSTS, stream_frames
 from hypothesis import given
 from hypothesis import strategies as st
 
 from halloo.base.errors import Malformed
 from halloo.wire.frame import (
-    Control,
     Reassembly,
     StreamFrame,
     StreamReader,
@@ -22,12 +22,8 @@ from halloo.wire.frame import (
     encode_stream_frame,
 )
 
-HOSTS = st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16))
 CHALLENGES = st.integers(0, 0xFFFF_FFFF)
-FRAMES = st.one_of(
-    st.builds(StreamFrame, st.none(), st.integers(0, 0xFFFF), st.binary(max_size=300)),
-    st.builds(StreamFrame, st.sampled_from(Control), st.just(0), st.binary(max_size=300)),
-)
+FRAMES = stream_frames(300)
 
 
 @given(HOSTS, CHALLENGES, st.integers(0, 0xFFFF))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from flips import flipped
+from framed import HOSTS, stream_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +12,6 @@ from halloo.base.errors import Malformed
 from halloo.wire.frame import (
     MAX_PIECES,
     MAX_STREAM_FRAME,
-    Control,
     Reassembly,
     StreamFrame,
     StreamReader,
@@ -24,11 +25,7 @@ from halloo.wire.frame import (
     encode_stream_frame,
 )
 
-HOSTS = st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16))
-FRAMES = st.one_of(
-    st.builds(StreamFrame, st.none(), st.integers(0, 0xFFFF), st.binary(max_size=40)),
-    st.builds(StreamFrame, st.sampled_from(Control), st.just(0), st.binary(max_size=40)),
-)
+FRAMES = stream_frames(40)
 
 
 def read(text: bytes, step: int) -> tuple[list[StreamFrame], bool]:
@@ -46,12 +43,11 @@ def read(text: bytes, step: int) -> tuple[list[StreamFrame], bool]:
 @given(st.lists(FRAMES, min_size=1, max_size=4), st.data())
 @settings(max_examples=60)
 def test_an_altered_stream_reads_the_same_however_it_is_cut(frames: list[StreamFrame], data: st.DataObject) -> None:
-    text = bytearray(b"".join(map(encode_stream_frame, frames)))
-    bit = data.draw(st.integers(0, 8 * len(text) - 1))
-    text[bit // 8] ^= 1 << bit % 8
-    whole, broken = read(bytes(text), len(text))
+    sound = b"".join(map(encode_stream_frame, frames))
+    text = flipped(sound, data.draw(st.integers(0, 8 * len(sound) - 1)))
+    whole, broken = read(text, len(text))
     for step in (1, 2, 7):
-        parts, parts_broken = read(bytes(text), step)
+        parts, parts_broken = read(text, step)
         assert parts_broken == broken
         assert broken or parts == whole
 

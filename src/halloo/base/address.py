@@ -8,7 +8,7 @@ from typing import NewType
 
 from halloo.base.errors import UsageError
 
-__all__ = ["Address", "Channel", "Peer", "Route", "Stream", "Wire"]
+__all__ = ["Address", "Channel", "Peer", "Route", "Stream", "Wire", "prefix_of"]
 
 Peer = NewType("Peer", int)
 """A link to another node, by the number that our own endpoint gave it.  Never reused within a run."""
@@ -57,6 +57,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.ip}:{self.port}" if len(self.host) == 4 else f"[{self.ip}]:{self.port}"
+
+
+def prefix_of(host: bytes) -> bytes:
+    """What counts as one host: an IPv4 address, or the network of an IPv6 one (whose owner has all of its 2**64)."""
+    return host[:8] if len(host) == 16 else host
 
 
 @dataclass(frozen=True, slots=True)

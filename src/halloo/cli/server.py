@@ -128,6 +128,31 @@ def echo(context: Context, source: str, listen: str | None, password_file: Path 
     run(_echo(context, listen, password_file, as_json=as_json))
 
 
+def _tidings(event: Event) -> tuple[dict[str, Any], str] | None:
+    """What a supernode should say of an event: a JSON line, and words."""
+    match event:
+        case ClientTaken():
+            return {"event": "client", "name": event.name}, f"{event.name or 'somebody without an account'} attached"
+        case ClientGone():
+            return {"event": "client_gone"}, "a client left"
+        case Meshing():
+            return {"event": "mesh", "supernode": str(event.address)}, f"knows {event.address}"
+        case RelayBegan():
+            return {"event": "relay", "channels": event.channels}, f"relays ({event.channels} channels)"
+        case RelayEnded():
+            table = {"event": "relay_ended", "datagrams": event.datagrams, "bytes": event.size}
+            return table, f"relayed {event.datagrams} datagrams"
+        case KeysRevoked():
+            words = f"heard that the keys of {event.names} names were revoked"
+            return {"event": "revoked", "names": event.names}, words
+        case LetterCarried():
+            words = "carried a letter to a login server" + ("" if event.answered else ", in vain")
+            return {"event": "letter", "answered": event.answered}, words
+        case LogContradicted():
+            return notice(event)
+    return None
+
+
 async def _supernode(
     context: Context,
     descriptor: Descriptor,
@@ -138,31 +163,9 @@ async def _supernode(
     as_json: bool,
 ) -> None:
     def tell(event: Event) -> None:
-        match event:
-            case ClientTaken():
-                name = event.name or "somebody without an account"
-                context.result({"event": "client", "name": event.name}, f"{name} attached", as_json=as_json)
-            case ClientGone():
-                context.result({"event": "client_gone"}, "a client left", as_json=as_json)
-            case Meshing():
-                address = str(event.address)
-                context.result({"event": "mesh", "supernode": address}, f"knows {address}", as_json=as_json)
-            case RelayBegan():
-                table = {"event": "relay", "channels": event.channels}
-                context.result(table, f"relays ({event.channels} channels)", as_json=as_json)
-            case KeysRevoked():
-                table = {"event": "revoked", "names": event.names}
-                context.result(table, f"heard that the keys of {event.names} names were revoked", as_json=as_json)
-            case LetterCarried():
-                words = "carried a letter to a login server" + ("" if event.answered else ", in vain")
-                context.result({"event": "letter", "answered": event.answered}, words, as_json=as_json)
-            case LogContradicted():
-                said = notice(event)
-                if said is not None:
-                    context.result(*said, as_json=as_json)
-            case RelayEnded():
-                table = {"event": "relay_ended", "datagrams": event.datagrams, "bytes": event.size}
-                context.result(table, f"relayed {event.datagrams} datagrams", as_json=as_json)
+        said = _tidings(event)
+        if said is not None:
+            context.result(*said, as_json=as_json)
 
     async with Phone(descriptor, None, HostCache()) as phone:
         phone.on_event = tell

@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from halloo.base.errors import Malformed, Refused, UsageError
 from halloo.crypto.disguise import GREETING
-from halloo.crypto.suite import Covered, Layout, Mismatch, Seal, Suite
+from halloo.crypto.suite import TLS_BEGINS, Covered, Layout, Mismatch, Seal, Suite
 from halloo.crypto.typed import typed
 
 __all__ = ["CLASSIC", "crc", "expanded"]
@@ -46,7 +46,7 @@ __all__ = ["CLASSIC", "crc", "expanded"]
 KIND_MASK = 0x8F
 _EXPONENT = 65_537
 _KNOWN = bytes.fromhex("00010000000100000001")  # the ten known bytes of a stream's opening; the last may be 3
-_TAKEN = (0x80, 0x16)  # how the greetings of other protocols begin: a seed that looks like one is drawn again
+_TAKEN = (0x80, TLS_BEGINS)  # how the greetings of other protocols begin: a seed that looks like one is drawn again
 _KNOWN_TOO = _KNOWN[:-1] + b"\x03"
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 
 from halloo.base.errors import Malformed
 from halloo.crypto.modern_digest import DIGEST
-from halloo.crypto.suite import Covered, Layout, Mismatch
+from halloo.crypto.suite import TLS_BEGINS, Covered, Layout, Mismatch
 
 __all__ = ["ModernCloak", "ModernStreamCloak"]
 
@@ -23,7 +23,6 @@ _NONCE = 16  # bytes at the end of what is not sealed
 _CHECK = 4  # bytes of each of the two checks
 _APPENDED = 0x10  # the filler bit that says: a nonce was appended, the body is masked
 _SMALLEST = 3 + _NONCE
-_TLS = 0x16  # how a TLS connection begins: no opening of ours does
 
 
 def _fresh_nonce(rng: Random) -> bytes:
@@ -157,7 +156,7 @@ class ModernStreamCloak:
     def opening(self) -> bytes:
         """See ``StreamCloak``."""
         salt = self._rng.randbytes(self._SALT)
-        while salt[0] == _TLS:
+        while salt[0] == TLS_BEGINS:
             salt = self._rng.randbytes(self._SALT)
         self._out = self._cipher(salt)
         padding = self._rng.randbytes(self._rng.randrange(64))

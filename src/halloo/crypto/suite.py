@@ -98,6 +98,7 @@ class Cloak(Protocol):
 
 
 DISGUISED_PORT = 443  # where nothing but TLS is expected
+TLS_BEGINS = 0x16  # the first byte of a TLS connection, and of no opening of ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from halloo.decode.handshake import Talks
 from halloo.decode.keys import Keys
 from halloo.decode.tree import Cursor, Part
 from halloo.link.datagrams import LAYOUTS, NOWHERE
+from halloo.link.mouth import SEALED_MARK
 from halloo.media.packet import Packet
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.wire.frame import FrameKind, Reassembly, decode_ack, decode_nack, decode_wanted, is_wanted
@@ -22,7 +23,6 @@ __all__ = ["Frames", "NotOurs"]
 
 MAX_SENDERS = 256  # whose fragments are held at once
 MAX_HOSTS = 4_096  # hosts of which another, public one is known
-_SEALED_MARK = b"\0"
 _NAMES = {int(kind): kind.name.lower() for kind in FrameKind}
 
 
@@ -81,7 +81,7 @@ class Frames:
         """The content of a payload: commands in the open, or one sealed packet."""
         cursor = Cursor(body, self.network)
         try:
-            if body[:1] == _SEALED_MARK:
+            if body[:1] == SEALED_MARK:
                 self._sealed(cursor, frame)
             else:
                 explain_commands(cursor, OPEN)

@@ -13,9 +13,13 @@ from halloo.base.address import Address
 
 __all__ = ["LINKS", "Segment", "carried"]
 
-# Kinds of links (tcpdump.org/linktypes): where the protocol number of what follows stands, and how long the head is.
+# Kinds of links, by their numbers in captures (tcpdump.org/linktypes).
 NULL, ETHERNET, RAW, RAW_TOO, LOOP, COOKED, IPV4, IPV6, COOKED_2 = 0, 1, 101, 12, 108, 113, 228, 229, 276
-LINKS = (NULL, ETHERNET, RAW, RAW_TOO, LOOP, COOKED, IPV4, IPV6, COOKED_2)
+_BARE = {RAW: 0, RAW_TOO: 0, IPV4: 0, IPV6: 0, NULL: 4, LOOP: 4}
+"""Links that carry nothing but IP: how long the head before it is."""
+_TYPED = {COOKED: (14, 16), COOKED_2: (0, 20)}
+"""Links that carry other things too: where the protocol number of what follows stands, and how long the head is."""
+LINKS = (ETHERNET, *_BARE, *_TYPED)
 _TAGS = (0x8100, 0x88A8)  # Ethernet protocol numbers of a virtual LAN's tag
 _IP = (0x0800, 0x86DD)
 _TCP, _UDP = 6, 17
@@ -53,21 +57,22 @@ def carried(link: int, packet: bytes) -> Segment | None:
 
 def _network(link: int, packet: bytes) -> bytes:
     """The IP packet inside; empty when there is none."""
-    match link:
-        case 101 | 12 | 228 | 229:
-            return packet
-        case 0 | 108:
-            return packet[4:]
-        case 1:
-            at = 12
-            while int.from_bytes(packet[at : at + 2], "big") in _TAGS and at < 24:
-                at += 4
-            return packet[at + 2 :] if int.from_bytes(packet[at : at + 2], "big") in _IP else b""
-        case 113:
-            return packet[16:] if int.from_bytes(packet[14:16], "big") in _IP else b""
-        case 276:
-            return packet[20:] if int.from_bytes(packet[:2], "big") in _IP else b""
-    return b""
+    if link in _BARE:
+        return packet[_BARE[link] :]
+    if link == ETHERNET:
+        at = 12
+        while _protocol(packet, at) in _TAGS and at < 24:
+            at += 4
+        head = at + 2
+    elif link in _TYPED:
+        at, head = _TYPED[link]
+    else:
+        return b""
+    return packet[head:] if _protocol(packet, at) in _IP else b""
+
+
+def _protocol(packet: bytes, at: int) -> int:
+    return int.from_bytes(packet[at : at + 2], "big")
 
 
 def _ipv4(packet: bytes) -> tuple[bytes, bytes, int, bytes] | None:

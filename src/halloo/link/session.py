@@ -25,8 +25,6 @@ class Session:
     def __init__(self, suite: Suite, keys: LinkKeys, *, began: bool) -> None:
         self.keys = keys
         self.sent = 0
-        self.sent_before = 0
-        """Packets sent before the present keys."""
         self._suite = suite
         self._began = began
         self._window = Window()
@@ -91,7 +89,6 @@ class Session:
         self._old, self._old_until = self._into, self._window.highest + REORDERED
         self._out, self._into, self.keys = self._next
         self._next = None
-        self.sent_before = self.sent
 
     def _seals(self, keys: LinkKeys) -> tuple[Seal, Seal]:
         """(ours, theirs)."""

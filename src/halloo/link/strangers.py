@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from random import Random
 
-from halloo.base.address import Channel, Route, Wire
+from halloo.base.address import Channel, Route, Wire, prefix_of
 from halloo.base.errors import Refused
 from halloo.crypto.suite import Digest
 from halloo.link.onelink import OneLink
@@ -91,5 +91,4 @@ def _host(route: Route) -> bytes:
     """What handshakes are counted by."""
     if isinstance(route, Channel):
         return b"relay" + route.hop.to_bytes(8, "big")
-    host = route.address.host
-    return host if len(host) == 4 else host[:8]
+    return prefix_of(route.address.host)

@@ -126,25 +126,21 @@ class Auditor:
             memory.known = (*memory.known, key)[-MAX_KNOWN:]
         if not memory.since:
             memory.since = claims.entry
-        self.timers[Timer.AUDIT] = now + FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
+        self.timers[Timer.AUDIT] = now + self.rng.uniform(*FIRST)
         return []
 
     def soon(self, now: float) -> None:
         """Something looks as if our key had been revoked: look at the log before a day is over."""
         if self.claims is not None and self.timers.get(Timer.AUDIT, inf) > now + RETRY:
-            self.timers[Timer.AUDIT] = now + FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
+            self.timers[Timer.AUDIT] = now + self.rng.uniform(*FIRST)
 
     def audit(self, now: float) -> Effects:
         """Look now."""
         if self.claims is None:
             return []
         self.timers[Timer.AUDIT] = now + DAILY * (0.9 + 0.2 * self.rng.random())
-        self._chain, self._head, self._pages, self._asking_point = (
-            NameChain(self.ledger, self.ledger.name(self.claims.name)),
-            None,
-            0,
-            False,
-        )
+        self._chain = NameChain(self.ledger, self.ledger.name(self.claims.name))
+        self._head, self._pages, self._asking_point = None, 0, False
         return self._ask(0, now)
 
     def attached(self, supernode: Peer | None, now: float) -> Effects:
@@ -166,7 +162,7 @@ class Auditor:
         """Our supernode has read an entry of our name: if we know of none so new, look now and not tomorrow."""
         if self.claims is not None and number > max(self.memory.seen[0], self.claims.entry, self._shown):
             self._shown = number
-            wait = FIRST[0] + (FIRST[1] - FIRST[0]) * self.rng.random()
+            wait = self.rng.uniform(*FIRST)
             self.timers[Timer.AUDIT] = min(self.timers.get(Timer.AUDIT, inf), now + wait)
         return []
 

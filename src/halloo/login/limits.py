@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Bucket", "Limits", "Rate", "Tries", "prefix_of"]
+__all__ = ["Bucket", "Limits", "Rate", "Tries"]
 
 MAX_BUCKETS = 100_000  # remembered, some 20 MB; the longest quiet go first
 
@@ -75,8 +75,3 @@ class Tries:
     def _at(self, key: bytes, rate: Rate, now: float) -> float:
         left, at = self._left.get(key, (float(rate.burst), now))
         return min(float(rate.burst), left + (now - at) / rate.refill)
-
-
-def prefix_of(host: bytes) -> bytes:
-    """What counts as one host: an IPv4 address, or the network of an IPv6 one (whose owner has all of its 2**64)."""
-    return host[:8] if len(host) == 16 else host

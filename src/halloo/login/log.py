@@ -79,7 +79,6 @@ class Ledger:
         body = encode_shape(Head(network=self.network, count=count, newest=top, wall=wall))
         return SignedHead(head=body, signature=sign(private, _HEAD + body))
 
-
     def told(self, question: LogAsked, answer: LogTold) -> bytes:
         """What is signed of an answer: the question without its padding, the entries' hashes, the head."""
         asked = question.first.to_bytes(8, "big") + question.since.to_bytes(8, "big")

@@ -14,6 +14,7 @@ from enum import Enum
 from math import inf
 from random import Random
 
+from halloo.base.address import Peer
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Timers
 from halloo.login.client import LoginClient, LoginDecided, LoginUnreachable
@@ -22,7 +23,7 @@ from halloo.messages.login import Application, LetterAnswer, LetterBack, Purpose
 
 __all__ = ["CredentialExpired", "Renewal", "RenewalRefused", "Renewed"]
 
-FROM, TO = 0.5, 0.6  # parts of a credential's life between which it is renewed: not all at one moment
+RENEW_AT = (0.5, 0.6)  # parts of a credential's life, from and to: not all are renewed at one moment
 OVERDUE = (0.2, 5.0)  # seconds after start, from and to, when that time is over already
 BACK_OFF = 60.0  # seconds until the next try, doubled after each
 BACK_OFF_MOST = 6 * 3_600.0
@@ -80,9 +81,8 @@ class Renewal:
         """There is a new credential to care for."""
         self.claims, self._failures, self._refused = claims, 0, False
         wall, life = now + self.client.wall, claims.expires - claims.issued
-        due = claims.issued + life * (FROM + (TO - FROM) * self.rng.random())
-        overdue = OVERDUE[0] + (OVERDUE[1] - OVERDUE[0]) * self.rng.random()
-        self.timers[Timer.RENEW] = now + max(due - wall, overdue)
+        due = claims.issued + life * self.rng.uniform(*RENEW_AT)
+        self.timers[Timer.RENEW] = now + max(due - wall, self.rng.uniform(*OVERDUE))
         self.timers[Timer.EXPIRE] = now + max(0.0, claims.expires - wall)
         return []
 
@@ -91,7 +91,7 @@ class Renewal:
         changed the password.  Ask now, unless it was said already that there is no renewal.
         """
         if self.claims is not None and not self._refused and not self.client.busy:
-            soon = now + OVERDUE[0] + (OVERDUE[1] - OVERDUE[0]) * self.rng.random()
+            soon = now + self.rng.uniform(*OVERDUE)
             if not self._failures:  # otherwise it is being tried already, as often as it should
                 self.timers[Timer.RENEW] = min(self.timers.get(Timer.RENEW, inf), soon)
         return []
@@ -100,9 +100,9 @@ class Renewal:
         """An answer of a login server, perhaps to us."""
         return self._judged(self.client.receive(message, now), now)
 
-    def brought_back(self, message: LetterBack, sender: int, now: float) -> Effects:
+    def brought_back(self, message: LetterBack, sender: Peer, now: float) -> Effects:
         """One that a supernode brings."""
-        return self._judged(self.client.brought_back(message, sender, now), now)  # type: ignore[arg-type]
+        return self._judged(self.client.brought_back(message, sender, now), now)
 
     def wake(self, now: float) -> Effects:
         """Ask for a renewal, again where need be; notice the end."""

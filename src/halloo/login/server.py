@@ -21,14 +21,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from halloo.base.address import Channel, Route, Wire
+from halloo.base.address import Channel, Route, Wire, prefix_of
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.crypto.suite import Suite
 from halloo.login.accounts import Account, Accounts, AccountsUnavailable
 from halloo.login.letter import mark_of, open_letter
-from halloo.login.limits import Bucket, Limits, Tries, prefix_of
+from halloo.login.limits import Bucket, Limits, Tries
 from halloo.login.log import Ledger
 from halloo.messages.credential import CLOCK_TOLERANCE, Claims, issue
 from halloo.messages.log import EntryKind, LogAsked, LogEntry, LogTold, SignedHead

@@ -33,7 +33,7 @@ __all__ = ["HeadSeen", "KeysRevoked", "Watch"]
 
 EVERY = 600.0  # seconds between looks, 20 % more or less: how long a revoked key may still be served
 RETRY = 60.0  # seconds after a look that nobody answered; 50 % more or less
-MAX_HASHES = 8_192  # of the newest entries, kept for comparing; 1 MB, a day of a network of ten thousand
+MAX_MARKS = 8_192  # of the newest entries, kept for comparing; 1 MB, a day of a network of ten thousand
 MAX_NAMES = 200_000  # names whose newest entry is remembered, some 30 MB; the longest quiet go first
 MAX_CLAIMED = 1_024  # entries that credentials name and that are still to be read
 BEHIND = 24  # entries still to be read from which on a stream is cheaper than many datagrams
@@ -88,7 +88,7 @@ class Watch:
     _question: LogAsked | None = None
     _newest: bytes = b""
     """The hash in ``head``."""
-    _hashes: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    _marks: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     """By number, the marks of the entries read last."""
     _names: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """By digest of a name, the number of its newest entry that was read."""
@@ -177,16 +177,16 @@ class Watch:
 
     # --- inside
 
-    def _claim(self, count: int, digest: bytes, where: str, evidence: bytes) -> Effects:
-        """Compare a hash with the entry that it is of, now or when we come to read it."""
-        held = self._hashes.get(count)
+    def _claim(self, count: int, mark: bytes, where: str, evidence: bytes) -> Effects:
+        """Compare a mark with the entry that it is of, now or when we come to read it."""
+        held = self._marks.get(count)
         if held is not None:
-            return [] if held == digest else [_another(count, where, evidence)]
+            return [] if held == mark else [_another(count, where, evidence)]
         if count > self.chain.count:
             claimed = self._claimed.get(count)
-            if claimed is not None and claimed[0] != digest:
+            if claimed is not None and claimed[0] != mark:
                 return [_another(count, f"{claimed[1]} and {where}", claimed[2], evidence)]
-            self._claimed[count] = digest, where, evidence
+            self._claimed[count] = mark, where, evidence
             if len(self._claimed) > MAX_CLAIMED:
                 self._claimed.popitem(last=False)
         return []
@@ -196,9 +196,9 @@ class Watch:
         out: Effects = []
         for entry in entries:
             self.chain.add((entry,))
-            self._hashes[entry.number] = self.chain.newest[:MARK_SIZE]
-            if len(self._hashes) > MAX_HASHES:
-                self._hashes.popitem(last=False)
+            self._marks[entry.number] = self.chain.newest[:MARK_SIZE]
+            if len(self._marks) > MAX_MARKS:
+                self._marks.popitem(last=False)
             self._names.pop(entry.name, None)
             self._names[entry.name] = entry.number
             if len(self._names) > MAX_NAMES:
@@ -213,7 +213,7 @@ class Watch:
         match self.state:
             case State.HEAD:
                 self.chain.count, self.chain.newest = head.count, head.newest
-                self._hashes = OrderedDict({head.count: head.newest[:MARK_SIZE]} if head.count else {})
+                self._marks = OrderedDict({head.count: head.newest[:MARK_SIZE]} if head.count else {})
                 self.state, self._first = State.REVOCATIONS, 0
                 return [], True, 0
             case State.REVOCATIONS:

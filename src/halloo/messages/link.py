@@ -6,7 +6,7 @@
       | <-- HelloAnswer (secret, envelope, proof) |
       | --- Finish (secret, proof) ------------> |
       | <================ sealed ==============> |
-      | --- Renew (envelope) ------------------> |   each hour, or after many packets: fresh keys
+      | --- Renew (envelope) ------------------> |   each hour: fresh keys
       | <-- RenewAnswer (secret, envelope) ----- |
       | --- RenewFinish (secret) --------------> |
       | --- Goodbye ---------------------------> |   either side, once

@@ -80,44 +80,37 @@ class Node:
         port = setup.reachable[0].port if setup.reachable else 0
         setup.cache.add(setup.descriptor.supernodes)
         self.cache = setup.cache
+        peers, streams, requests = self._peers, self._streams, self._requests
         self.join = Join(
-            profile.join,
-            setup.cache,
-            self.id,
-            port,
-            rng,
-            self._peers,
-            self._streams,
-            self._requests,
-            wall,
-            setup.has_proxy,
+            profile.join, setup.cache, self.id, port, rng, peers, streams, requests, wall, setup.has_proxy
         )
-        numbers = self._streams, self._requests
+        numbers = streams, requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
-        self.searches = Searches(persona.notary, self._requests, wall)
+        self.searches = Searches(persona.notary, requests, wall)
         self.publisher = Publisher(
-            self.id, persona.private, persona.credential, suite.identity.sign, rng, self._requests, wall
+            self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
-        self.calls = Switchboard(self.searches, self._peers, self._streams, self._requests, setup.sound, rng)
-        self.supernode: Supernode | None = None
-        self.relayer: Relayer | None = None
-        if setup.supernode:
-            if not setup.reachable:
-                raise UsageError("a supernode needs an address at which others reach it")
-            self.supernode = Supernode(
-                self.id,
-                setup.reachable[0],
-                persona.notary,
-                suite.digest,
-                setup.cache,
-                self._peers,
-                self._requests,
-                wall,
-                setup.max_clients,
-            )
-            if self.papers.watch is not None:
-                self.supernode.newest_entry = self.papers.watch.newest_entry
-            self.relayer = Relayer(rng, setup.max_relayed)
+        self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng)
+        self.supernode = self._supernode(setup) if setup.supernode else None
+        self.relayer = Relayer(rng, setup.max_relayed) if setup.supernode else None
+
+    def _supernode(self, setup: NodeSetup) -> Supernode:
+        if not setup.reachable:
+            raise UsageError("a supernode needs an address at which others reach it")
+        supernode = Supernode(
+            self.id,
+            setup.reachable[0],
+            setup.persona.notary,
+            setup.persona.suite.digest,
+            setup.cache,
+            self._peers,
+            self._requests,
+            setup.wall,
+            setup.max_clients,
+        )
+        if self.papers.watch is not None:
+            supernode.newest_entry = self.papers.watch.newest_entry
+        return supernode
 
     # --- the owner
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from halloo.base.errors import UsageError
+from halloo.node.descriptor import grouped
 
 __all__ = ["Acquaintances", "KeyChange", "Seen"]
 
@@ -41,8 +42,8 @@ class KeyChange:
         """For a person."""
         met = datetime.fromtimestamp(self.before.last, UTC).strftime("%Y-%m-%d")
         return (
-            f"{self.name} has another key than before: {_grouped(self.key)}, and on {met} it was "
-            f"{_grouped(self.before.key)}.  A new device or a new login does that; so does somebody who pretends.  "
+            f"{self.name} has another key than before: {_shown(self.key)}, and on {met} it was "
+            f"{_shown(self.before.key)}.  A new device or a new login does that; so does somebody who pretends.  "
             "Compare the fingerprint with your friend if it matters"
         )
 
@@ -87,5 +88,6 @@ class Acquaintances:
         return cls(dict(list(names.items())[-MAX_NAMES:]))
 
 
-def _grouped(digits: str) -> str:
-    return " ".join(digits[i : i + 4] for i in range(0, 32, 4))
+def _shown(key: str) -> str:
+    """As much of a key's digest as two people compare."""
+    return grouped(bytes.fromhex(key)[:16])

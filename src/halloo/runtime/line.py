@@ -74,15 +74,14 @@ class Line:
             NotLoggedIn: the credential is not, or no longer, one of this network.
         """
         persona, wall = self._persona(), wall_offset()
-        endpoint = Endpoint(persona, self.descriptor.cloak_key, (), wall)
-        station = Station(endpoint, _Asleep())
+        station = Station(Endpoint(persona, self.descriptor.cloak_key, (), wall), _Asleep())
         connector = Connector(Wrapping() if persona.suite.wrapped else None, self.proxy, self.on_warning)
         self._driver = Driver(station, self._heard, connector)
         self.address = await self._driver.listen(listen, tcp_ports)
         await self._listen_to_ipv6_too(tcp_ports)
         here = self._reachable(self.address)
         for address in here:
-            endpoint.datagrams.learn_host(address.host)
+            station.endpoint.datagrams.learn_host(address.host)
         setup = NodeSetup(
             self.descriptor,
             persona,

@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
 from halloo.crypto.certificate import self_signed
-from halloo.crypto.suite import DISGUISED_PORT
+from halloo.crypto.suite import DISGUISED_PORT, TLS_BEGINS
 
 __all__ = ["Connector", "Door", "Proxy", "Wrapping", "proxy_of"]
 
@@ -37,7 +37,6 @@ GREETED_FOR = 5.0  # and for a TLS greeting
 MAX_GREETED = 256  # connections that have not said their first byte, at once
 LONGEST_REPLY = 8_192  # bytes of a proxy's answer
 MAX_WARNINGS = 8  # different ones, in the life of a node
-_TLS = 0x16  # how a TLS connection begins, and no opening of ours does
 _BEGUN = timedelta(days=30)  # before now: clocks differ, and a certificate of this minute is a curious one
 _VALID = timedelta(days=365)
 _PROTOCOLS = ["h2", "http/1.1"]  # what a browser offers
@@ -264,7 +263,7 @@ class Door:
                 if not first:
                     plug.close()
                     return
-                context = self._wrapping.server if first[0] == _TLS else None
+                context = self._wrapping.server if first[0] == TLS_BEGINS else None
             timeout = GREETED_FOR if context else None
             await self._loop.connect_accepted_socket(
                 self._protocol, plug, ssl=context, ssl_handshake_timeout=timeout

@@ -55,7 +55,7 @@ MAX_STREAM_FRAME = 32_768  # bytes: the largest honest frame is a payload of six
 MAX_PIECES = 16  # the index has four bits
 WANTED = 0x40  # in the place of a fragment's flags: the body says which pieces are wanted
 ASK_AFTER = 0.08  # seconds without a new piece, after which what is missing is asked for; twice as long the next time
-ASKS = 2
+ASKS = 2  # times that the missing pieces of one payload are asked for
 WORTH_ASKING = 200  # bytes that must have come: asking must not be an echo louder than what came
 
 

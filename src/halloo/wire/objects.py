@@ -12,9 +12,9 @@ from halloo.wire.raw import Kind, Object, ObjectList, Value, decode_raw, encode_
 from halloo.wire.squeeze import squeezed
 from halloo.wire.unsqueeze import unsqueezed
 
-EMPTY = b"\x42\x15"  # as in the published dumps; raw it would be 41 00
-
 __all__ = ["Kind", "Object", "ObjectList", "Value", "decode_objects", "encode_objects", "shortest_form"]
+
+EMPTY = b"\x42\x15"  # as in the published dumps; raw it would be 41 00
 
 
 def shortest_form(objects: ObjectList, subject: int, network: bytes = b"") -> bytes:

@@ -69,7 +69,7 @@ Inner = Callable[[Reader, int], ObjectList]
 
 
 def encode_objects(objects: Iterable[Object]) -> bytes:
-    """The raw form of a list."""
+    """The raw form of a list.  Raises ValueError for a value that is not of its kind: our own mistake."""
     out = Writer()
     body = list(objects)
     out.byte(RAW).varint(len(body))
