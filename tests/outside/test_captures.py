@@ -91,3 +91,89 @@ def test_everything_of_ours_is_explained_and_nothing_else(heard: tuple[str, Path
         assert str(FOREIGN) not in f"{packet['from']} {packet['to']}", packet
         assert INSIDE in f"{packet['from']} {packet['to']}"
     assert summary["foreign"] > 0
+
+
+# What Wireshark calls the low half of the third byte; it knows no name for the one that forwards.
+WIRESHARK = {"payload": 0x02, "resend": 0x03, "ack": 0x05, "nack": 0x07, "forward": 0x0B, "media": 0x0D, "fragment": 0x0F}
+FIELDS = ("frame.number", "skype.som.id", "skype.som.type", "skype.payload.iv", "skype.payload.crc", "skype.ffr.crc",
+          "skype.natinfo.srcip", "skype.natrequest.srcip")  # fmt: skip
+
+
+def field(part: dict[str, object], name: str) -> str:
+    """The value that one of a frame's fields is said to have."""
+    for one in part["parts"]:  # type: ignore[attr-defined]
+        if one["name"] == name:
+            return f"{one['hex']} {one.get('meaning', '')}"
+        if one.get("parts") and (inner := field(one, name)):
+            return inner
+    return ""
+
+
+def test_wireshark_sees_the_same_frames(heard: tuple[str, Path]) -> None:
+    """Its dissector of the historic protocol reads our classic datagrams: number, kind, vector, checksum, address."""
+    profile, folder = heard
+    if profile != "classic":
+        pytest.skip("the modern profile shows nothing of its frames")
+    command = ["tshark", "-r", str(folder / "lo.pcap"), "-d", "udp.port==1-65535,skype", "-Y", "skype", "-T", "fields"]
+    done = subprocess.run(
+        [*command, *(part for name in FIELDS for part in ("-e", name))], capture_output=True, check=True, text=True
+    )
+    theirs = {int(line.split("\t")[0]): line.split("\t")[1:] for line in done.stdout.splitlines()}
+    counted: Counter[str] = Counter()
+    for packet in decoded(folder, "lo.pcap")[:-1]:
+        if packet["way"] != "udp":
+            continue
+        part = packet["part"]
+        number, kind, vector, checksum, resent, told, asked = theirs[packet["number"]]  # type: ignore[index]
+        name = part["name"].split()[0]  # type: ignore[index]
+        counted[name] += 1
+        assert int(kind, 16) == WIRESHARK[name], packet
+        assert number.removeprefix("0x") == part["hex"][:4]  # type: ignore[index]
+        if name == "payload":
+            assert vector.removeprefix("0x") in field(part, "vector"), packet
+            assert checksum.removeprefix("0x") in field(part, "check"), packet
+        if name == "resend":
+            assert resent.removeprefix("0x") in field(part, "check"), packet
+        if name in ("ack", "nack"):
+            assert (told or asked) in field(part, "host"), packet
+    print(counted)
+    assert {"payload", "resend", "ack", "nack", "forward", "media"} <= set(counted)
+
+
+def test_without_keys_the_frames_are_still_told_apart(heard: tuple[str, Path]) -> None:
+    profile, folder = heard
+    with_keys, without = decoded(folder, "lo.pcap"), decoded(folder, "lo.pcap", keys=False)
+    assert without[-1]["faults"] == 0
+    assert [(one["number"], one["part"]["name"]) for one in without[:-1] if one["way"] == "udp"] == [  # type: ignore[index]
+        (one["number"], one["part"]["name"]) for one in with_keys[:-1] if one["way"] == "udp"  # type: ignore[index]
+    ]
+
+
+@pytest.mark.parametrize("name", ["lo.pcap", "one.pcapng"])
+def test_a_capture_that_was_cut_or_damaged_is_said_to_be(heard: tuple[str, Path], tmp_path: Path, name: str) -> None:
+    _, folder = heard
+    whole = (folder / name).read_bytes()
+    for file in ("network", "keys"):
+        (tmp_path / file).symlink_to(folder / file)
+    for size in (5, 24, 25, 200, len(whole) // 2, len(whole) - 1):
+        (tmp_path / name).write_bytes(whole[:size])
+        decoded(tmp_path, name)
+    for at in (0, 4, 8, 20, 24, 28, 32, 36, 40, 500, 5_000):
+        broken = bytearray(whole)
+        broken[at] ^= 0xFF
+        (tmp_path / name).write_bytes(broken)
+        decoded(tmp_path, name)
+
+
+@pytest.mark.parametrize("length", [60, 100])
+def test_a_capture_of_heads_alone(heard: tuple[str, Path], tmp_path: Path, length: int) -> None:
+    """``tcpdump -s 100``: what was not captured is not taken for damage of the sender."""
+    _, folder = heard
+    needs("editcap")
+    subprocess.run(["editcap", "-s", str(length), str(folder / "lo.pcap"), str(tmp_path / "lo.pcap")], check=True)
+    for file in ("network", "keys"):
+        (tmp_path / file).symlink_to(folder / file)
+    summary = decoded(tmp_path, "lo.pcap")[-1]
+    print(summary)
+    assert "captured whole" in str(summary["remarks"]), summary
+    assert not summary["faults"]

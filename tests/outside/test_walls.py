@@ -26,9 +26,11 @@ def tinyproxy(lab: Walled, user: str) -> Running:
 
 
 def squid(lab: Walled, user: str) -> Running:
-    lines = [f"http_port {PROXY_PORT}", f"pid_filename {lab.folder}/squid.pid", "cache_log stdio:/dev/stderr",
+    folder = lab.open_folder()  # squid becomes somebody else, who sees nothing of ours
+    folder.chmod(0o777)
+    lines = [f"http_port {PROXY_PORT}", f"pid_filename {folder}/squid.pid", f"cache_log {folder}/log",
              "access_log none", "cache deny all", "shutdown_lifetime 0 seconds", "pinger_enable off",
-             f"coredump_dir {lab.folder}", "acl safe port 443", "http_access deny !safe"]  # fmt: skip
+             f"coredump_dir {folder}", "acl safe port 443", "http_access deny !safe"]  # fmt: skip
     if user:
         helper = "/usr/lib/squid/basic_ncsa_auth"
         if not Path(helper).exists():
@@ -38,7 +40,7 @@ def squid(lab: Walled, user: str) -> Running:
         hashed = subprocess.run(
             ["openssl", "passwd", "-apr1", password], capture_output=True, check=True, text=True
         ).stdout.strip()
-        users = lab.open_folder() / "users"  # squid's helper runs as somebody who sees nothing of ours
+        users = folder / "users"
         users.write_text(f"{name}:{hashed}\n")
         users.chmod(0o644)
         lines += [f"auth_param basic program {helper} {users}", "acl known proxy_auth REQUIRED",
@@ -47,7 +49,7 @@ def squid(lab: Walled, user: str) -> Running:
         lines.append("http_access allow all")
     path = lab.folder / "squid.conf"
     path.write_text("\n".join([*lines, "http_access deny all", ""]))
-    return lab.run("wall", ["squid", "-N", "-f", str(path)])
+    return lab.run("wall", ["squid", "-N", "-n", f"halloo{time.monotonic_ns()}", "-f", str(path)])
 
 
 def proxy_up(lab: Walled, which: Callable[[Walled, str], Running], user: str = "") -> None:

@@ -110,12 +110,10 @@ class Traffic:
         tally.packets += 1
         if packet.link not in LINKS:
             self._remark(f"links of kind {packet.link} are not known here; packets seen there are passed over")
-        segment = carried(packet.link, packet.data)
-        if segment is None:
-            tally.foreign += 1
-            return None
         if not packet.whole:
             self._remark("some packets were not captured whole (a snap length was set); they are passed over")
+        segment = carried(packet.link, packet.data) if packet.whole else None
+        if segment is None:
             tally.foreign += 1
             return None
         try:
