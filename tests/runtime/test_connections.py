@@ -76,3 +76,14 @@ def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatc
             await driver.close()
 
     asyncio.run(play())
+
+
+def test_a_process_with_few_files_keeps_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    assert loop._files_for_connections() == 256 - loop.SPARED
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limit)
+    assert loop._files_for_connections() >= 1

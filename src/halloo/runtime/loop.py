@@ -30,7 +30,8 @@ BUFFER = 1 << 20  # bytes asked of the system for each direction of a UDP socket
 AT_ONCE = 64  # datagrams read before the loop may do something else
 LARGEST = 65_536
 MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: its reader is stuck
-MAX_INBOUND = 400  # connections that others made, at once: a process has some thousand files at most, and needs some
+MAX_INBOUND = 1_000  # connections that others made, at once: 800 clients, and all other supernodes
+SPARED = 112  # files that a process needs for other things than connections
 SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
 _INBOUND = 1 << 32
 
@@ -58,6 +59,7 @@ class Driver:
         self._next_stream = _INBOUND
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._files = _files_for_connections()
         self.dropped = 0
         """Datagrams that the system did not take."""
         self.closed = False
@@ -151,7 +153,7 @@ class Driver:
 
     def stream_opened(self, number: int, connection: _Connection, address: Address) -> None:
         """A TCP connection stands.  One too many of those that others made is closed at once."""
-        if number >= _INBOUND and sum(held >= _INBOUND for held in self._streams) >= MAX_INBOUND:
+        if number >= _INBOUND and sum(held >= _INBOUND for held in self._streams) >= min(MAX_INBOUND, self._files):
             connection.abort()
             return
         self._streams[number] = connection
@@ -229,6 +231,21 @@ class Driver:
         if at < inf:
             self._timer_at = at
             self._timer = self._loop.call_at(at, self._wake)
+
+
+def _files_for_connections() -> int:
+    """How many connections this process may have open; where it is allowed to, it first asks for enough files."""
+    try:
+        import resource
+    except ImportError:  # no such limit on this system
+        return MAX_INBOUND
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_INBOUND + SPARED
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARED)
 
 
 class _Connection(asyncio.Protocol):
