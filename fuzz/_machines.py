@@ -1,16 +1,13 @@
 """Every machine of a node, in every state that a story brings it to, with all its entrances: one table.
 
-The states come from a story in a virtual town (``stages``): whenever a machine of one of its nodes is in a state not
-seen before, by its own signature, it is copied out.  A new machine is one more entry of ``SUBJECTS``.
+The states come from a story in a virtual town (``_stages``).  A new machine is one more entry of ``SUBJECTS``.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from math import inf
 from random import Random
 from typing import Any
@@ -18,24 +15,21 @@ from typing import Any
 from fuzz._anything import MESSAGES, any_address
 from fuzz._login import apply, login_subjects
 from halloo.base.address import Channel, Peer, Route, Stream, Wire
-from halloo.call.call import Answered, Ended, Rang
+from halloo.call.call import Answered, Ended
 from halloo.crypto.plain import DIGEST
 from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
 from halloo.messages import call as calls
 from halloo.messages import overlay, path
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
-from halloo.messages.login import Application, Purpose
-from halloo.node.profile import CLASSIC_JOIN
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.sim.town import LOGIN, Town
-from halloo.sim.world import Resident
 from halloo.wire.buffer import varint
 from halloo.wire.command import encode_command
 from halloo.wire.frame import StreamFrame, encode_stream_frame
 
-__all__ = ["SUBJECTS", "Stage", "Subject", "containers", "stages"]
+__all__ = ["SUBJECTS", "Subject", "containers", "party", "peer", "route"]
 
 PEERS = [*(Peer(n) for n in range(1, 13)), *(Peer((1 << 32) + n) for n in range(8)), Peer(999)]
 NAMES = ("alice", "bob", "carol", "zoe", "a b", "", "\ud7ff" * 9)
@@ -64,20 +58,6 @@ class Subject:
     real: Callable[[Any], dict[str, list[Any]]] = lambda _: {}
     bounds: Mapping[str, int] = field(default_factory=dict)
     """By attribute, what a container may hold; see ``ORDINARY``."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One machine in one state: its frozen form, and the time of the story."""
-
-    subject: Subject
-    state: str
-    frozen: bytes
-    now: float
-
-    def machine(self) -> Any:
-        """A fresh copy."""
-        return pickle.loads(self.frozen)
 
 
 def containers(thing: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, int]]:
@@ -501,118 +481,3 @@ SUBJECTS: tuple[Subject, ...] = (
         bounds=_OVERLAY | {"_offers": 32, "_channels": 400, "_queries": 64, "history": 1 << 30, "_frames": 1_000},
     ),
 )
-
-
-# --- the story ------------------------------------------------------------------------------------------------------
-
-
-class _Story:
-    """A town in which everything happens once; what is new is copied out."""
-
-    def __init__(self, seed: int) -> None:
-        self.town = Town(seed, supernodes=3)
-        self.seen: dict[tuple[str, object], Stage] = {}
-        self.key = self.town.suite.identity.public(bytes(32))
-        for name in ("alice", "bob", "carol"):
-            self.town.user(name, owner=self._answer)
-
-    def _answer(self, resident: Resident, event: object, now: float) -> None:
-        if isinstance(event, Rang) and not event.outgoing and resident.name == "bob":
-            self.town.world.at(0.5, lambda: self._take(event.call))
-
-    def _take(self, call: bytes) -> None:
-        if call in self.town.node("bob").calls.ringing:
-            self.town.act("bob", self.town.node("bob").calls.answer(call, self.town.world.now))
-
-    def look(self) -> None:
-        """Copy out what is in a state not seen before."""
-        for subject in SUBJECTS:
-            for machine in subject.find(self.town):
-                key = subject.name, subject.signature(machine)
-                if key not in self.seen:
-                    frozen = pickle.dumps(machine)
-                    self.seen[key] = Stage(subject, str(key[1]), frozen, self.town.world.now)
-
-    def live(self, seconds: float, step: float = 0.01) -> None:
-        """Time passes, watched closely."""
-        world = self.town.world
-        until = world.now + seconds
-        while world.now < until:
-            world.run(min(until, world.now + step))
-            for name in ("alice", "bob", "carol"):
-                node = self.town.node(name)
-                for call in node.calls.active:
-                    self.town.act(name, node.calls.speak(call, bytes(1920), world.now))
-                    node.calls.listen(call, world.now)
-            self.look()
-
-    def dial(self, caller: str, callee: str, policy: Policy) -> bytes:
-        call, effects = self.town.node(caller).calls.dial(callee, policy, self.town.world.now)
-        self.town.act(caller, effects)
-        return call
-
-    def carried(self) -> None:
-        """Alice's way to the login server is blocked: her supernode carries what she asks."""
-        town, world = self.town, self.town.world
-        papers = town.node("alice").papers
-        assert papers.auditor is not None
-        world.net.blocked.add(frozenset((world.residents["alice"].address.host, LOGIN.host)))
-        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
-        town.act("alice", papers.ask.apply(application, bytes(32), world.now))
-        self.live(1.6, 0.1)
-        town.act("alice", papers.auditor.audit(world.now))
-        self.live(3.0)
-        world.net.blocked.clear()
-
-    def play(self) -> None:
-        """Join, log in, call by each way, be busy, ring in vain, meet, lose the network and find it again."""
-        town, world = self.town, self.town.world
-        self.look()
-        self.live(2.0)
-        for proof in (b"right", b"wrong"):
-            application = Application(purpose=Purpose.SIGN_UP, name="dora", proof=proof, key=self.key)
-            town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
-            self.live(0.5)
-        self.carried()
-        for policy in Policy:
-            call = self.dial("alice", "bob", policy)
-            self.live(1.5)
-            self.dial("carol", "bob", Policy.ANY)  # busy
-            self.live(0.6)
-            if call in town.node("alice").calls.active:
-                town.act("alice", town.node("alice").calls.hang_up(call, world.now))
-            self.live(5.0, 0.05)
-        self.dial("bob", "carol", Policy.RELAYED)  # nobody takes it
-        self.live(3.0, 0.02)
-        self.live(60.0, 0.5)
-        self.dial("alice", "bob", Policy.DIRECT)  # both at once
-        self.dial("bob", "alice", Policy.DIRECT)
-        self.live(2.0)
-        self.dial("carol", "zoe", Policy.ANY)  # nobody of that name
-        self.live(1.0)
-        town.node("carol").join.timings = CLASSIC_JOIN  # gives up after five rounds
-        hosts = {town.world.residents[name].address.host for name in ("alice", "bob")}
-        world.net.udp_blocked.add(frozenset(hosts))
-        world.net.cut_off |= {world.residents[f"supernode{i}"].address.host for i in range(3)}
-        world.net.cut_off.add(LOGIN.host)
-        application = Application(purpose=Purpose.LOGIN, name="dora", proof=b"right", key=self.key)
-        town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
-        self.live(12.0, 0.05)
-        self.live(200.0, 0.5)
-        world.net.cut_off.clear()
-        self.live(90.0, 0.5)
-        town.act("carol", town.node("carol").leave(world.now))
-        for name in ("alice", "bob"):
-            for call in town.node(name).calls.active:
-                town.act(name, town.node(name).calls.hang_up(call, world.now))
-        self.live(10.0, 0.1)
-        self.dial("alice", "bob", Policy.ANY)  # by TCP, or a relay
-        self.live(4.0)
-
-
-@cache
-def stages(seed: int = 1) -> tuple[Stage, ...]:
-    """Every machine in every state of the story."""
-    story = _Story(seed)
-    story.play()
-    return tuple(story.seen.values())

@@ -14,7 +14,8 @@ from random import Random
 from typing import Any
 
 from fuzz._anything import SHAPES
-from fuzz._machines import PEERS, stages
+from fuzz._machines import PEERS
+from fuzz._stages import stages
 from halloo.api.language import Trouble, files_of, parse
 from halloo.base.address import Address
 from halloo.base.errors import HallooError, Malformed, PeerError

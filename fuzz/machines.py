@@ -1,8 +1,8 @@
 """Every input in every state of every machine, in any order, at any time.
 
-The machines and their states are those of ``fuzz._machines``.  A message may raise PeerError, an intent UsageError,
-all else nothing.  A machine that was woken does not want to be woken in the past, time may stand still or leap, what it
-holds stays within its bounds, and it can be copied at any moment.
+The machines are those of ``fuzz._machines``, their states those of ``fuzz._stages``.  A message may raise PeerError, an
+intent UsageError, all else nothing.  A machine that was woken does not want to be woken in the past, time may stand
+still or leap, what it holds stays within its bounds, and it can be copied at any moment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 from fuzz._anything import anything
 from fuzz._harness import Run, alone
-from fuzz._machines import ORDINARY, PEERS, Stage, containers, peer, route, stages
+from fuzz._machines import ORDINARY, PEERS, containers, peer, route
+from fuzz._stages import Stage, stages
 from halloo.base.errors import PeerError, UsageError
 
 FLOOD = 1_300  # inputs of one kind

@@ -370,6 +370,20 @@ def _frames(suite: Suite) -> Json:
 # --- what was recorded --------------------------------------------------------------------------------------------
 
 
+def _persona(suite: Suite, notary: Notary, network: bytes, name: str, confided: list[Any]) -> Persona:
+    """Somebody whom the network has certified, and whose links' keys are told to ``confided``."""
+    private = suite.identity.make(Random(name))
+    claims = Claims(
+        name=name,
+        key=suite.identity.public(private),
+        issued=CLOCK,
+        expires=CLOCK + 14 * 86_400,
+        network=notary.network,
+    )
+    signed = issue(claims, network, suite.network_identity.sign)
+    return Persona(suite, notary, private, signed, Random(f"{name} {suite.name}"), confided.append)
+
+
 def handshake(suite: Suite) -> Json:
     """A handshake, and one packet of each kind each way after it."""
     network = suite.network_identity.make(Random("network"))
@@ -377,20 +391,7 @@ def handshake(suite: Suite) -> Json:
         b"network!", (suite.network_identity.public(network),), suite.network_identity.verify, suite.identity.verify
     )
     confided: list[Any] = []
-
-    def persona(name: str) -> Persona:
-        private = suite.identity.make(Random(name))
-        claims = Claims(
-            name=name,
-            key=suite.identity.public(private),
-            issued=CLOCK,
-            expires=CLOCK + 14 * 86_400,
-            network=notary.network,
-        )
-        signed = issue(claims, network, suite.network_identity.sign)
-        return Persona(suite, notary, private, signed, Random(f"{name} {suite.name}"), confided.append)
-
-    alice, bob = persona("alice"), persona("bob")
+    alice, bob = (_persona(suite, notary, network, name, confided) for name in ("alice", "bob"))
     initiator = Initiator(alice, 0x0A0B0C0D)
     responder = Responder(bob, 0x01020304, initiator.hello)
     finish, ours, _ = initiator.answer(responder.answer, CLOCK)

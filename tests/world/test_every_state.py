@@ -9,7 +9,8 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from fuzz._machines import SUBJECTS, Stage, Subject, stages
+from fuzz._machines import SUBJECTS, Subject
+from fuzz._stages import Stage, stages
 from fuzz.machines import batter, bounded, copied, entrances, every_input_once, flood, leave_alone
 
 from halloo.call.call import State as CallState
