@@ -140,11 +140,11 @@ class AccountsInDatabase:
     @contextmanager
     def together(self) -> Iterator[None]:
         """See ``Accounts``."""
-        with self._guarded():
-            self._connection.exec_driver_sql("BEGIN" if self._postgresql else "BEGIN IMMEDIATE")
-            if self._postgresql:
-                self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         try:
+            with self._guarded():
+                self._connection.exec_driver_sql("BEGIN" if self._postgresql else "BEGIN IMMEDIATE")
+                if self._postgresql:
+                    self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield
         except BaseException:
             with suppress(AccountsUnavailable), self._guarded():  # where that fails too, the database forgets by itself
