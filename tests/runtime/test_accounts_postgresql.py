@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import tempfile
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sql
 from office import PLAIN, Office
+from postgresql import DatabaseServer, database_server
 from writers import write_together
 
 from halloo.base.errors import Unusable
-from halloo.lab.processes import free_ports
 from halloo.login.accounts import Account, AccountsUnavailable
 from halloo.login.audit import Chain
 from halloo.login.log import Ledger
@@ -24,59 +24,28 @@ from halloo.runtime.accounts_sql import AccountsInDatabase
 
 pytestmark = pytest.mark.processes
 
+_HALTED = """
+import sys
+from halloo.login.accounts import AccountsUnavailable
+from halloo.runtime.accounts_sql import AccountsInDatabase
+accounts = AccountsInDatabase(sys.argv[1])
+try:
+    with accounts.together():
+        print("holds it", flush=True)
+        sys.stdin.readline()
+except AccountsUnavailable:
+    print("lost it", flush=True)
+"""
 LEDGER = Ledger(PLAIN.digest, b"network!")
-USER = "postgres"
-
-
-class Server:
-    """A database server of our own, in a temporary folder, on loopback alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (self.port,) = free_ports(1)
-        # It does not run as root; then the folder belongs to the user that its package brings.
-        self._as = {"user": USER} if os.geteuid() == 0 else {}
-        self._run("initdb", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
-        data, log = str(self.folder / "data"), str(self.folder / "log")
-        self._run("pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "fast", "-w", "stop")
-
-    def _run(self, *command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, timeout=60, **self._as)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("pg8000")
-    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
-        pytest.skip("no PostgreSQL is installed here")
-    folder = Path(tempfile.mkdtemp(prefix="halloo-postgresql-"))
-    try:
-        if os.geteuid() == 0:
-            try:
-                shutil.chown(folder, USER)
-            except LookupError:
-                pytest.skip("PostgreSQL does not run as root, and there is no user for it")
-        made = Server(folder)
-        made.start()
-        try:
-            yield made
-        finally:
-            made.stop()
-    finally:
-        shutil.rmtree(folder)
+def server() -> Iterator[DatabaseServer]:
+    with database_server() as made:
+        yield made
 
 
-def test_a_login_server_does_on_postgresql_all_it_does_in_memory(server: Server) -> None:
+def test_a_login_server_does_on_postgresql_all_it_does_in_memory(server: DatabaseServer) -> None:
     accounts = AccountsInDatabase(server.url)
     office = Office(accounts=accounts)
     assert office.ask(Purpose.SIGN_UP, "ada", "secret").verdict == Verdict.OK
@@ -97,7 +66,7 @@ def test_a_login_server_does_on_postgresql_all_it_does_in_memory(server: Server)
     again.close()
 
 
-def test_several_servers_write_one_log_without_gaps(server: Server) -> None:
+def test_several_servers_write_one_log_without_gaps(server: DatabaseServer) -> None:
     def write(accounts: AccountsInDatabase, who: str) -> None:
         whose = LEDGER.name(who)
         for number in range(30):
@@ -113,7 +82,7 @@ def test_several_servers_write_one_log_without_gaps(server: Server) -> None:
     accounts.close()
 
 
-def test_what_belongs_together_happens_whole_or_not_at_all(server: Server) -> None:
+def test_what_belongs_together_happens_whole_or_not_at_all(server: DatabaseServer) -> None:
     accounts = AccountsInDatabase(server.url)
     accounts.create(Account("dora", b"salt", b"proof", 1))
     before = accounts.newest()
@@ -131,7 +100,7 @@ def test_what_belongs_together_happens_whole_or_not_at_all(server: Server) -> No
     accounts.close()
 
 
-def test_a_database_server_that_goes_and_comes_back(server: Server) -> None:
+def test_a_database_server_that_goes_and_comes_back(server: DatabaseServer) -> None:
     accounts = AccountsInDatabase(server.url)
     accounts.create(Account("emil", b"salt", b"proof", 1))
     server.stop()
@@ -142,3 +111,43 @@ def test_a_database_server_that_goes_and_comes_back(server: Server) -> None:
     server.start()
     assert accounts.find("emil") is not None
     accounts.close()
+
+
+def test_a_server_that_holds_the_log_and_stands_still_stops_no_other(server: DatabaseServer) -> None:
+    """One login server was halted in the middle of a login: the others say that they cannot now, and work on after."""
+    accounts = AccountsInDatabase(server.url)
+    office = Office(accounts=accounts)
+    assert office.ask(Purpose.SIGN_UP, "frida", "secret").verdict == Verdict.OK
+    with subprocess.Popen([sys.executable, "-c", _HALTED, server.url], stdin=-1, stdout=-1, text=True) as halted:
+        assert halted.stdout is not None
+        assert halted.stdout.readline() == "holds it\n"
+        began = time.monotonic()
+        assert office.ask(Purpose.LOGIN, "frida", "secret").verdict != Verdict.OK
+        assert time.monotonic() - began < 5
+        until = time.monotonic() + 20
+        while office.ask(Purpose.LOGIN, "frida", "secret").verdict != Verdict.OK:
+            assert time.monotonic() < until, "the log is held for ever"
+        said, _ = halted.communicate("go on\n", timeout=20)
+        assert said == "lost it\n"
+    accounts.close()
+
+
+def test_servers_that_start_at_once_make_the_tables_once(server: DatabaseServer) -> None:
+    url = server.url.replace("postgresql:", "postgresql+pg8000:")
+    with sql.create_engine(url, isolation_level="AUTOCOMMIT").connect() as line:
+        line.exec_driver_sql("CREATE DATABASE fresh")
+    url = server.url.removesuffix("postgres") + "fresh"
+    _started_at_once(url)
+
+
+def test_servers_that_start_at_once_on_one_file(tmp_path: Path) -> None:
+    _started_at_once(f"sqlite:///{tmp_path / 'accounts.sqlite'}")
+
+
+def _started_at_once(url: str) -> None:
+    program = "import sys; from halloo.runtime.accounts_sql import AccountsInDatabase as A; A(sys.argv[1]).close()"
+    beginners = [
+        subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE) for _ in range(4)
+    ]
+    faults = [beginner.communicate(timeout=30)[1].decode() for beginner in beginners]
+    assert [beginner.returncode for beginner in beginners] == [0] * 4, faults

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from halloo.base.address import Address
+from halloo.base.errors import Unusable
 from halloo.node.station import Station
 from halloo.runtime import loop
 from halloo.runtime.loop import Driver
@@ -87,3 +90,43 @@ def test_a_process_with_few_files_keeps_some(monkeypatch: pytest.MonkeyPatch) ->
     assert loop._files_for_connections() == 256 - loop.SPARED
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit)
     assert loop._files_for_connections() >= 1
+
+
+def test_a_port_that_tcp_has_taken_is_not_insisted_on() -> None:
+    """A third of the ports are taken for TCP; UDP, which chooses, does not know."""
+    import socket
+
+    async def play() -> None:
+        with contextlib.ExitStack() as stack:
+            for port in range(33_000, 60_000, 3):
+                plug = stack.enter_context(socket.socket())
+                with contextlib.suppress(OSError):
+                    plug.bind(("127.0.0.1", port))
+                if plug.fileno() > 900:
+                    break
+            for _ in range(40):
+                driver = Driver(station(), lambda _: None)
+                address = await driver.listen(HERE)
+                assert address.port
+                await driver.close()
+
+    asyncio.run(play())
+
+
+def test_nothing_is_left_open_where_one_port_is_not_to_be_had() -> None:
+    import socket
+
+    async def play() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            driver = Driver(station(), lambda _: None)
+            before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+            for _ in range(5):
+                with pytest.raises(Unusable, match="cannot listen"):
+                    await driver.listen(HERE, (taken.getsockname()[1],))
+            if before:
+                assert len(list(Path("/proc/self/fd").iterdir())) == before
+            await driver.close()
+
+    asyncio.run(play())

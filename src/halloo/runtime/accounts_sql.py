@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,9 @@ _STANDING = (
     .order_by(_LOG.c.number.desc())
     .limit(1)
 )
+LOCK_FOR = 2_000  # milliseconds to wait for the log; the client asks another server after as long
+HELD_FOR = 5_000  # milliseconds in which whoever holds the log must say something to the database
+MADE_WITHIN = 5.0  # seconds for another server to make the tables
 _LOCK = 0x48616C6C6F6F  # the number of the lock that holds the log on PostgreSQL: "Halloo"
 
 
@@ -91,6 +95,8 @@ class AccountsInDatabase:
         _check_file(url)
         try:
             self._engine = sql.create_engine(_driven(url), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+            if self._engine.dialect.name == "postgresql":
+                sql.event.listen(self._engine, "connect", _patience)
             self._migrate()
         except ImportError as fault:
             advice = "; install what it takes with: pip install 'halloo[postgresql]'" if "pg8000" in str(fault) else ""
@@ -134,11 +140,11 @@ class AccountsInDatabase:
     @contextmanager
     def together(self) -> Iterator[None]:
         """See ``Accounts``."""
-        with self._guarded():
-            self._connection.exec_driver_sql("BEGIN" if self._postgresql else "BEGIN IMMEDIATE")
-            if self._postgresql:
-                self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         try:
+            with self._guarded():
+                self._connection.exec_driver_sql("BEGIN" if self._postgresql else "BEGIN IMMEDIATE")
+                if self._postgresql:
+                    self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             yield
         except BaseException:
             with suppress(AccountsUnavailable), self._guarded():  # where that fails too, the database forgets by itself
@@ -236,9 +242,7 @@ class AccountsInDatabase:
                     raise Unusable(f"the accounts in {_shown(self.url)} are damaged: {verdict}")
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-            present = None
-            if sql.inspect(connection).has_table("alembic_version"):
-                present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            present = self._version(connection)
         if present == newest:
             return
         database = self._engine.url.database
@@ -249,11 +253,40 @@ class AccountsInDatabase:
             try:
                 command.upgrade(config, "head")
             except Exception as fault:
+                if self._made_by_another(newest):
+                    return
                 raise Unusable(f"the accounts in {_shown(self.url)} cannot be brought up to date: {fault}") from None
+
+
+    def _made_by_another(self, newest: str | None) -> bool:
+        """Whether the tables become what they should be without us: another server has started in the same moment."""
+        until = time.monotonic() + MADE_WITHIN
+        while time.monotonic() < until:
+            with suppress(SQLAlchemyError), self._engine.connect() as connection:
+                if self._version(connection) == newest:
+                    return True
+            time.sleep(0.1)
+        return False
+
+    def _version(self, connection: sql.Connection) -> str | None:
+        """Of which version the tables are; None where there are none."""
+        if not sql.inspect(connection).has_table("alembic_version"):
+            return None
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        return None if version is None else str(version)
 
 
 class _Taken(Exception):
     pass
+
+
+def _patience(connection: Any, _: object) -> None:
+    """A server that was halted while it held the log must not stop the others for ever."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = {LOCK_FOR}")
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {HELD_FOR}")
+    cursor.close()
+    connection.commit()
 
 
 def _entry(row: Any) -> LogEntry:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -31,6 +32,7 @@ AT_ONCE = 64  # datagrams read before the loop may do something else
 LARGEST = 65_536
 MAX_UNWRITTEN = 1 << 20  # bytes that a connection may owe before it is closed: its reader is stuck
 MAX_INBOUND = 1_000  # connections that others made, at once: 800 clients, and all other supernodes
+PORTS_TRIED = 20  # where any port will do
 SPARED = 112  # files that a process needs for other things than connections
 SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
 _INBOUND = 1 << 32
@@ -72,21 +74,28 @@ class Driver:
         Raises:
             Unusable: the address is in use, or not ours.
         """
+        for tries in range(PORTS_TRIED, 0, -1):
+            try:
+                return self._listen(address, tuple(tcp_ports))
+            except OSError as fault:
+                # A port that UDP has free may be in use for TCP: where any will do, there are others.
+                if address.port or tries == 1 or fault.errno != errno.EADDRINUSE:
+                    raise Unusable(f"cannot listen on {address}: {fault.strerror or fault}") from None
+        raise AssertionError("the last try raises")
+
+    def _listen(self, address: Address, tcp_ports: tuple[int, ...]) -> Address:
         family = socket.AF_INET if len(address.host) == 4 else socket.AF_INET6
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        udp.setblocking(False)
-        if family == socket.AF_INET6:
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            udp.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        bound: list[socket.socket] = []
         try:
-            udp.bind((address.ip, address.port))
+            udp = _bound(family, socket.SOCK_DGRAM, address.ip, address.port, bound)
             port = udp.getsockname()[1]
             for each in (port, *tcp_ports):
-                self._open_door(family, address.ip, each)
-        except OSError as fault:
-            udp.close()
-            raise Unusable(f"cannot listen on {address}: {fault.strerror or fault}") from None
+                _bound(family, socket.SOCK_STREAM, address.ip, each, bound)
+        except OSError:
+            for plug in bound:
+                plug.close()
+            raise
+        self._doors += [Door(plug, self._accepted, self._connector.wrapping) for plug in bound[1:]]
         number = sum(held == family for held, _ in self._sockets)
         self._sockets[family, number] = udp
         self._loop.add_reader(udp, self._readable, udp, number)
@@ -118,19 +127,6 @@ class Driver:
         self._streams.clear()
         for door in self._doors:
             await door.close()
-
-    def _open_door(self, family: socket.AddressFamily, host: str, port: int) -> None:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.bind((host, port))
-            self._doors.append(Door(listening, self._accepted, self._connector.wrapping))
-        except OSError:
-            listening.close()
-            raise
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -231,6 +227,24 @@ class Driver:
         if at < inf:
             self._timer_at = at
             self._timer = self._loop.call_at(at, self._wake)
+
+
+def _bound(
+    family: socket.AddressFamily, kind: socket.SocketKind, host: str, port: int, bound: list[socket.socket]
+) -> socket.socket:
+    """A socket at an address, added to ``bound``.  Raises OSError."""
+    plug = socket.socket(family, kind)
+    bound.append(plug)
+    plug.setblocking(False)
+    if family == socket.AF_INET6:
+        plug.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if kind == socket.SOCK_DGRAM:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            plug.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+    elif os.name == "posix":
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    plug.bind((host, port))
+    return plug
 
 
 def _files_for_connections() -> int:
