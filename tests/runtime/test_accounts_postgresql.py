@@ -134,8 +134,10 @@ def test_a_server_that_holds_the_log_and_stands_still_stops_no_other(server: Dat
 
 def test_servers_that_start_at_once_make_the_tables_once(server: DatabaseServer) -> None:
     url = server.url.replace("postgresql:", "postgresql+pg8000:")
-    with sql.create_engine(url, isolation_level="AUTOCOMMIT").connect() as line:
+    engine = sql.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as line:
         line.exec_driver_sql("CREATE DATABASE fresh")
+    engine.dispose()
     url = server.url.removesuffix("postgres") + "fresh"
     _started_at_once(url)
 
