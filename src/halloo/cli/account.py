@@ -94,7 +94,7 @@ def logout(context: Context, everywhere: bool, as_json: bool) -> None:
 def _apply(context: Context, purpose: Purpose, name: str, password: str, new: str = "", *, as_json: bool) -> None:
     private = _own_key(context, name)
     account = run(_ask(context, purpose, name, password, new, private))
-    context.home.keep_account(account)
+    _keep(context, account)
     _remember(context, account)
     claims = account.claims
     descriptor = context.home.descriptor()
@@ -107,10 +107,21 @@ def _own_key(context: Context, name: str) -> bytes:
     """The key that this home has for a name already: who knows it should not see another without need."""
     try:
         held = context.home.account()
-        mine = held.name == folded(name) and holds_its_key(context.home.descriptor(), held)
+        whole = holds_its_key(context.home.descriptor(), held)
     except (NotLoggedIn, UsageError):
         return b""
-    return held.private if mine else b""
+    return held.private if whole and held.name == folded(name) else b""
+
+
+def _keep(context: Context, account: Account) -> None:
+    """Write down who is logged in now; of an account that was damaged, what is left stays beside it."""
+    home = context.home
+    try:
+        if not holds_its_key(home.descriptor(), home.account()):
+            home.put_account_aside()
+    except NotLoggedIn:
+        pass  # there is none, or what is there will be put aside
+    home.keep_account(account)
 
 
 def _remember(context: Context, account: Account) -> None:
