@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,7 +133,11 @@ def _kept(home: Path, broken: bytes) -> bool:
 @pytest.mark.parametrize("file", NETWORK_FILES)
 def test_a_damaged_network_folder(made: SimpleNamespace, tmp_path: Path, file: str, damage: str) -> None:
     network = tmp_path / "network"
-    shutil.copytree(made.network, network, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    shutil.copytree(made.network, network, ignore=shutil.ignore_patterns("*.sqlite*"))
+    source, copy = sqlite3.connect(made.network / "accounts.sqlite"), sqlite3.connect(network / "accounts.sqlite")
+    source.backup(copy)  # what is in the log beside it included
+    source.close()
+    copy.close()
     whole = (network / file).read_bytes()
     broken = DAMAGES[damage](whole)
     if damage == "one bit" and file.endswith("sqlite"):
