@@ -14,8 +14,8 @@ Beside them, in the same turns, stands the floor: a bare loop over the same prim
 has them (modern: X25519 and ML-KEM-768 opened, one Ed25519 signature checked and one made, by ``cryptography``), with
 one read and one write in SQLite: no login server on these primitives could be faster.  The ratio to it is what counts.
 
-With ``--database`` the stores are databases of their own on that PostgreSQL server (made, and dropped at the end).  Times
-are then those of the clock on the wall, because most of the work is done by other processes.
+With ``--database`` the stores are databases of their own on that PostgreSQL server (made, and dropped at the end).
+Times are then those of the clock on the wall, because most of the work is done by other processes.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def _administer(database: str, statement: str) -> Any:
 
 def _bytes_of(office: Office, database: str) -> int:
     """How large a store is."""
-    return _administer(database, f"SELECT pg_database_size('{office.path.stem}')") if database else office.path.stat().st_size
+    if not database:
+        return office.path.stat().st_size
+    return int(_administer(database, f"SELECT pg_database_size('{office.path.stem}')"))
 
 
 def _office(
@@ -271,8 +273,9 @@ def _copy(url: str, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     """Many rows into a table of PostgreSQL."""
     engine = sql.create_engine(driven(url))
     connection = engine.raw_connection()
-    lines = ("\t".join(f"\\\\x{one.hex()}" if isinstance(one, bytes) else str(one) for one in row) + "\n" for row in rows)
-    connection.cursor().execute(f"COPY {table} FROM STDIN", stream=(line.encode() for line in lines))
+    written = ([f"\\\\x{one.hex()}" if isinstance(one, bytes) else str(one) for one in row] for row in rows)
+    lines = (("\t".join(row) + "\n").encode() for row in written)
+    connection.cursor().execute(f"COPY {table} FROM STDIN", stream=lines)
     connection.commit()
     connection.close()
     engine.dispose()

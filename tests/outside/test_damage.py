@@ -40,7 +40,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "other json": lambda _: b'{"name": 5, "known": [1], "head": {}, "private": null}',
     "long": lambda data: data + b"\n" + b"9" * 3_000_000,
 }
-HOME_FILES = ("network.toml", "identity/account.json", "identity/audit.json", "identity/known.json", "hostcache", "port")
+HOME_FILES = (
+    "network.toml", "identity/account.json", "identity/audit.json", "identity/known.json", "hostcache", "port",
+)  # fmt: skip
 NETWORK_FILES = ("network.toml", "secret/login.key", "secret/letter.key", "accounts.sqlite")
 VERBS = (
     ("status",), ("search", "bob"), ("call", "nobody", "--in", "silence", "--out", "null", "--for", "0.2"), ("audit",),
