@@ -1,4 +1,4 @@
-"""Every file of a home and of a network folder damaged in every way, and every verb started on it.
+"""Every file of a home and of a network folder damaged in many ways, and the verbs that read it started on it.
 
 Whatever is in the file: a clear sentence or nothing at all, an exit code of the contract, no trace of the program's
 inside, and nothing that somebody might still want is lost: a file that is given up is kept aside.
