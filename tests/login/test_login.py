@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from office import PLAIN, WALL, Office, proof_of
 
-from halloo.base.address import Address, Stream, Wire
+from halloo.base.address import Address, Peer, Stream, Wire
 from halloo.base.effects import Send, StreamClose
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Numbers
@@ -244,3 +244,17 @@ def test_an_answer_of_somebody_else_is_passed_over() -> None:
         LoginDecided(Purpose.LOGIN, decision)
     ]
     assert machine.receive(correspondence.write_answer(decision, request), 0.3) == []
+
+
+def test_nobody_gives_up_while_a_supernode_is_looked_for() -> None:
+    """The ladder to a supernode may be longer than the patience with login servers that cannot be reached at all."""
+    machine = client()
+    apply(machine)
+    machine.asking.wait_for_supernode(30.0)
+    now = 0.0
+    while machine.wake_at < 29.0:
+        now = machine.wake_at
+        assert not any(isinstance(effect, LoginUnreachable) for effect in machine.wake(now))
+    carried = [*machine.attached(Peer(3), 29.0), *machine.wake(29.0)]
+    assert any(isinstance(effect, Send) and isinstance(effect.to, int) for effect in carried)
+    assert any(isinstance(effect, LoginUnreachable) for effect in machine.wake(29.0 + 4.0))

@@ -56,8 +56,9 @@ def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         lab.once("inside", "alice", "signup", "alice", **keys)
         lab.run("inside", ["ping", "-c", "2", OUTSIDE])
         lab.once("inside", "alice", "search", "bob", **keys)
-        lab.once("inside", "alice", "call", "bob", "--in", "tone", "--out", "null", "--for", "1.5", **keys)
-        lab.once("inside", "alice", "call", "bob", "--in", "tone", "--out", "null", "--for", "1", "--path", "relayed", **keys)
+        for way in ("any", "relayed"):
+            call = ["call", "bob", "--in", "tone", "--out", "null", "--for", "1.5", "--path", way]
+            lab.once("inside", "alice", *call, **keys)
         lab.run("inside", [sys.executable, "-c", BABBLE.format(host=OUTSIDE, port=FOREIGN)]).ends()
         time.sleep(0.5)
         for capture in captures:
@@ -94,7 +95,7 @@ def test_everything_of_ours_is_explained_and_nothing_else(heard: tuple[str, Path
 
 
 # What Wireshark calls the low half of the third byte; it knows no name for the one that forwards.
-WIRESHARK = {"payload": 0x02, "resend": 0x03, "ack": 0x05, "nack": 0x07, "forward": 0x0B, "media": 0x0D, "fragment": 0x0F}
+WIRESHARK = {"payload": 2, "resend": 3, "ack": 5, "nack": 7, "forward": 11, "media": 13, "fragment": 15}
 FIELDS = ("frame.number", "skype.som.id", "skype.som.type", "skype.payload.iv", "skype.payload.crc", "skype.ffr.crc",
           "skype.natinfo.srcip", "skype.natrequest.srcip")  # fmt: skip
 
@@ -141,7 +142,7 @@ def test_wireshark_sees_the_same_frames(heard: tuple[str, Path]) -> None:
 
 
 def test_without_keys_the_frames_are_still_told_apart(heard: tuple[str, Path]) -> None:
-    profile, folder = heard
+    _, folder = heard
     with_keys, without = decoded(folder, "lo.pcap"), decoded(folder, "lo.pcap", keys=False)
     assert without[-1]["faults"] == 0
     assert [(one["number"], one["part"]["name"]) for one in without[:-1] if one["way"] == "udp"] == [  # type: ignore[index]

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,8 @@ class Knocked:
         network = self.network
         await network.create()
         await network.start("login", ["serve", "login", "--network", str(network.homes / "network"), "--json"])
-        arguments = ["serve", "supernode", "--network", str(network.descriptor), "--listen", listen or network.supernodes[0]]
+        where = listen or network.supernodes[0]
+        arguments = ["serve", "supernode", "--network", str(network.descriptor), "--listen", where]
         self.supernode = await network.start("supernode", [*arguments, "--tcp", tcp, "--json"])
         await asyncio.gather(*(part.line("listening") for part in network.parts[1:]))
 
@@ -58,8 +58,8 @@ def files_of(part: Part) -> int:
 
 
 @pytest.fixture(params=["modern", "classic"])
-def profile(request: pytest.FixtureRequest) -> Iterator[str]:
-    yield request.param
+def profile(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_tls_programs_at_every_port(tmp_path: Path, profile: str) -> None:
@@ -115,7 +115,8 @@ def test_nmap_learns_nothing(tmp_path: Path, profile: str) -> None:
             )
             login = knocked.network.login_servers[0].rpartition(":")[2]
             said += await asyncio.to_thread(
-                outsider, "nmap", "-Pn", "-n", "-sV", "--version-light", "--host-timeout", "60s", "-p", login, "127.0.0.1", within=110
+                outsider, "nmap", "-Pn", "-n", "-sV", "--version-light", "--host-timeout", "60s", "-p", login,
+                "127.0.0.1", within=90,
             )
             print(said)
             assert "halloo" not in said.lower()
@@ -172,7 +173,8 @@ def test_a_forwarder_before_port_443(tmp_path: Path, profile: str, forwarder: st
         command = {"haproxy": ["haproxy", "-f"], "nginx": ["nginx", "-c"]}[forwarder]
         try:
             await knocked.start(listen=f"127.0.0.79:{port}", tcp="")
-            with (tmp_path / "said").open("wb") as said, subprocess.Popen([*command, str(written)], stderr=said) as runs:
+            said = tmp_path / "said"
+            with said.open("wb") as file, subprocess.Popen([*command, str(written)], stderr=file) as runs:
                 try:
                     await _until_open("127.0.0.78", 443)
                     await knocked.network.sign_up("alice")

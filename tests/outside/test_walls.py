@@ -87,12 +87,13 @@ def people(lab: Walled, network: Path, inside: dict[str, str], beside: dict[str,
 
 
 def answers(lab: Walled, place: str, name: str, **environment: str) -> Running:
-    running = lab.halloo(place, name, "answer", "--auto", "--in", "tone", "--out", "null", "--json", **environment)
-    return running
+    return lab.halloo(place, name, "answer", "--auto", "--in", "tone", "--out", "null", "--json", **environment)
 
 
 @pytest.mark.parametrize("profile", ["modern", "classic"])
-@pytest.mark.parametrize("wall", ["only 443", "tinyproxy", "squid", "squid with a password", "tinyproxy with a password"])
+@pytest.mark.parametrize(
+    "wall", ["only 443", "tinyproxy", "squid", "squid with a password", "tinyproxy with a password"]
+)
 def test_calls_across_a_wall(tmp_path: Path, wall: str, profile: str) -> None:
     with Walled(tmp_path, ONLY_443 if wall == "only 443" else NOTHING) as lab:
         network = lab.network(profile, supernodes=2)

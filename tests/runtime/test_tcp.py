@@ -14,6 +14,7 @@ import pytest
 
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
+from halloo.lab.processes import free_ports
 from halloo.runtime import tcp
 from halloo.runtime.tcp import Connector, Door, Proxy, Wrapping, proxy_of
 
@@ -318,3 +319,84 @@ def test_what_a_proxy_is_called(url: str, expected: Proxy | None) -> None:
 def test_what_is_no_proxy(url: str) -> None:
     with pytest.raises(UsageError, match="no proxy"):
         proxy_of(url)
+
+
+def test_a_proxy_whose_name_has_a_dead_address_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``localhost`` is ::1 first on many machines, and the proxy listens on 127.0.0.1 alone."""
+
+    async def play() -> None:
+        (dead,) = free_ports(1)
+        async with door(wrapped=False) as (address, _), proxying(address) as proxy:
+
+            async def two(*_: object, **__: object) -> list[tuple[object, ...]]:
+                kind = socket.SOCK_STREAM
+                return [
+                    (socket.AF_INET6, kind, 6, "", ("::1", dead, 0, 0)),
+                    (socket.AF_INET, kind, 6, "", ("127.0.0.1", dead)),
+                    (socket.AF_INET, kind, 6, "", (proxy.ip, proxy.port)),
+                ]
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
+            connector = Connector(None, Proxy("proxy.example", proxy.port))
+            assert await asked(connector, address, b"hello", proxied=True) == b"hello"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example", "\u00fc" * 80])
+def test_a_proxy_whose_name_can_be_none_is_said_once(host: str) -> None:
+    async def play() -> None:
+        said: list[str] = []
+        connector = Connector(None, Proxy(host, 8080), said.append)
+        for _ in range(3):
+            with pytest.raises(OSError, match="cannot be reached"):
+                await asked(connector, Address.parse("127.0.0.1:443"), b"hello", proxied=True)
+        assert len(said) == 1
+        assert host in said[0]
+
+    asyncio.run(play())
+
+
+def test_a_proxy_by_ipv6_and_to_ipv6() -> None:
+    async def play() -> None:
+        listening = socket.socket(socket.AF_INET6)
+        try:
+            listening.bind(("::1", 0))
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        address = Address.of("::1", listening.getsockname()[1])
+        opened = Door(listening, Echo, None)
+        try:
+            async with proxying(address, host="::1") as proxy:
+                found = proxy_of(f"http://[::1]:{proxy.port}")
+                assert found is not None
+                assert f"CONNECT [::1]:{address.port} HTTP/1.1" in found.request(address).decode()
+                assert await asked(Connector(None, found), address, b"hello", proxied=True) == b"hello"
+        finally:
+            await opened.close()
+
+    asyncio.run(play())
+
+
+@contextlib.asynccontextmanager
+async def proxying(address: Address, host: str = "127.0.0.1") -> AsyncIterator[Address]:
+    """A proxy that connects to one address, whatever it is asked for."""
+    served: list[asyncio.Task[None]] = []
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())  # type: ignore[arg-type]
+        with contextlib.suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            there = await asyncio.open_connection(address.ip, address.port)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await passed_on((reader, writer), there)
+        writer.close()
+
+    server = await asyncio.start_server(one, host, 0)
+    try:
+        yield Address.of(host, server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+        for task in served:
+            task.cancel()
+        await asyncio.gather(*served, return_exceptions=True)

@@ -48,8 +48,13 @@ class ControlDoor:
         self._engine = engine
         if await is_open(self._path):
             raise Unusable(f"another node runs in {self._path.parent} already")
-        self._path.unlink(missing_ok=True)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(self._path) and not self._path.is_socket():
+            raise Unusable(f"{self._path} is in the way: it is no socket of ours; move it and try again")
+        try:
+            self._path.unlink(missing_ok=True)  # left by a node that was killed
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise Unusable(f"cannot open {self._path}: {fault.strerror}") from None
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=MAX_LINE)

@@ -27,7 +27,7 @@ __all__ = ["join", "login", "logout", "passwd", "signup"]
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def join(context: Context, source: str, as_json: bool) -> None:
-    """Remember a network in this home."""
+    """Remember a network in this home: the first thing to do, with the link or file that its maker gives you."""
     descriptor = read_descriptor(source)
     context.home.join(descriptor)
     if descriptor.ways.suite.danger:
@@ -43,7 +43,7 @@ def join(context: Context, source: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def signup(context: Context, name: str, password_file: Path | None, as_json: bool) -> None:
-    """Make an account, and log in."""
+    """Make an account, and log in.  The password: prompted for, or HALLOO_PASSWORD, or --password-file."""
     password = read_password(password_file, f"Choose a password for {name}")
     _apply(context, Purpose.SIGN_UP, name, password, as_json=as_json)
 
@@ -66,7 +66,10 @@ def login(context: Context, name: str, password_file: Path | None, as_json: bool
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def passwd(context: Context, password_file: Path | None, new_password_file: Path | None, as_json: bool) -> None:
-    """Change the password of who is logged in."""
+    """Change the password of who is logged in.  Every other machine of the account is logged out.
+
+    The new one is prompted for, or taken from --new-password-file or HALLOO_NEW_PASSWORD.
+    """
     name = context.home.account().name
     old = read_password(password_file, f"Present password of {name}")
     new = read_password(new_password_file, "New password", "HALLOO_NEW_PASSWORD")
@@ -94,23 +97,38 @@ def logout(context: Context, everywhere: bool, as_json: bool) -> None:
 def _apply(context: Context, purpose: Purpose, name: str, password: str, new: str = "", *, as_json: bool) -> None:
     private = _own_key(context, name)
     account = run(_ask(context, purpose, name, password, new, private))
-    context.home.keep_account(account)
+    _keep(context, account)
     _remember(context, account)
     claims = account.claims
     descriptor = context.home.descriptor()
     fingerprint = grouped(descriptor.ways.suite.digest(claims.key)[:16])
     table = {"name": account.name, "fingerprint": fingerprint, "expires": claims.expires}
-    context.result(table, f"Logged in as {account.name}.  Fingerprint of this machine: {fingerprint}", as_json=as_json)
+    done = {Purpose.SIGN_UP: "Signed up and logged", Purpose.CHANGE_PASSWORD: "The password is changed.  Logged"}
+    words = f"{done.get(purpose, 'Logged')} in as {account.name}.  Fingerprint of this machine: {fingerprint}"
+    if purpose == Purpose.CHANGE_PASSWORD:
+        words += "\nOther machines of this account are logged out; log in there again."
+    context.result(table, words, as_json=as_json)
 
 
 def _own_key(context: Context, name: str) -> bytes:
     """The key that this home has for a name already: who knows it should not see another without need."""
     try:
         held = context.home.account()
-        mine = held.name == folded(name) and holds_its_key(context.home.descriptor(), held)
+        whole = holds_its_key(context.home.descriptor(), held)
     except (NotLoggedIn, UsageError):
         return b""
-    return held.private if mine else b""
+    return held.private if whole and held.name == folded(name) else b""
+
+
+def _keep(context: Context, account: Account) -> None:
+    """Write down who is logged in now; of an account that was damaged, what is left stays beside it."""
+    home = context.home
+    try:
+        if not holds_its_key(home.descriptor(), home.account()):
+            home.put_account_aside()
+    except NotLoggedIn:
+        pass  # there is none, or what is there will be put aside
+    home.keep_account(account)
 
 
 def _remember(context: Context, account: Account) -> None:

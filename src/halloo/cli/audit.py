@@ -12,6 +12,7 @@ from halloo.cli.session import open_phone
 from halloo.cli.speak import Context, Exit, run
 from halloo.login.audit import Report
 from halloo.login.auditor import Audited, LogContradicted, Memory
+from halloo.login.log import Ledger
 from halloo.login.renewal import CredentialExpired, RenewalRefused, Renewed
 from halloo.messages.log import EntryKind, LogEntry
 from halloo.node.descriptor import grouped
@@ -25,14 +26,13 @@ __all__ = ["audit", "notice"]
 @click.pass_obj
 def audit(context: Context, accept: bool, as_json: bool) -> None:
     """Look up in the network's public log which keys were certified for your name."""
-    report, memory, contradictions = run(_audit(context, accept=accept))
-    table = audit_table(report, memory, contradictions)
+    table = run(_audit(context, accept=accept))
     context.result(table, "\n".join(table["words"]), as_json=as_json)
     if not table["clean"]:
         raise SystemExit(Exit.FAILED)
 
 
-async def _audit(context: Context, *, accept: bool) -> tuple[Report, Memory, list[str]]:
+async def _audit(context: Context, *, accept: bool) -> dict[str, Any]:
     contradictions: list[str] = []
 
     def tell(event: Event) -> None:
@@ -46,11 +46,20 @@ async def _audit(context: Context, *, accept: bool) -> tuple[Report, Memory, lis
         if accept:
             mine = tuple(dict.fromkeys((*memory.known, *(entry.key for entry in report.strange))))
             phone.memory.known = memory.known = mine
-        return report, memory, contradictions
+        assert phone.account is not None
+        digest, key = phone.descriptor.ways.suite.digest, phone.account.claims.key
+        own = Ledger(digest, phone.descriptor.id).key(key)
+        return audit_table(report, memory, contradictions, own, grouped(digest(key)[:16]))
 
 
-def audit_table(report: Report, memory: Memory, contradictions: list[str]) -> dict[str, Any]:
-    """A report as JSON, with what a person should read under ``words``."""
+def audit_table(
+    report: Report, memory: Memory, contradictions: list[str], own: bytes, fingerprint: str
+) -> dict[str, Any]:
+    """A report as JSON, with what a person should read under ``words``.
+
+    ``own`` is how this device's key appears in the log, where no key stands as it is; ``fingerprint`` is what users
+    compare.
+    """
     strange = [entry for entry in report.strange if entry.key not in memory.known]
     faults = [*report.faults, *contradictions]
     return {
@@ -71,7 +80,9 @@ def audit_table(report: Report, memory: Memory, contradictions: list[str]) -> di
         ],
         "revoked_at": report.revoked.wall if report.revoked else None,
         "faults": faults,
-        "words": _words(report, memory, strange, faults),
+        "fingerprint": fingerprint,
+        "key": own.hex(),
+        "words": _words(report, memory, own, fingerprint, strange, faults),
     }
 
 
@@ -96,18 +107,20 @@ def notice(event: Event) -> tuple[dict[str, Any], str] | None:
 _KINDS = frozenset(int(kind) for kind in EntryKind)
 
 
-def _words(report: Report, memory: Memory, strange: list[LogEntry], faults: list[str]) -> list[str]:
-    out = [f"The network's log has {report.head.count} entries, {len(report.entries)} of them for {report.name}:"]
+def _words(
+    report: Report, memory: Memory, own: bytes, fingerprint: str, strange: list[LogEntry], faults: list[str]
+) -> list[str]:
+    out = [f"This device: fingerprint {fingerprint}, in the log as {grouped(own[:8])}."]
+    out += [f"The network's log has {report.head.count} entries, {len(report.entries)} of them for {report.name}:"]
     for entry in report.entries:
         if entry.kind == EntryKind.REVOKED:
             out.append(f"  {_when(entry.wall)}  all keys revoked")
             continue
-        whose = "this device" if entry.key in memory.known else "another device"
+        yours = "a device of yours" if entry.key in memory.known else "another device"
+        whose = "this device" if entry.key == own else yours
         out.append(f"  {_when(entry.wall)}  {grouped(entry.key[:8])}  certified for {whose}")
-    out += [f"WARNING: {words}" for words in warnings(report.name, strange, report.revoked, faults)]
-    if len(out) == 1 + len(report.entries):
-        out.append("All is well.")
-    return out
+    warned = [f"WARNING: {words}" for words in warnings(report.name, strange, report.revoked, faults)]
+    return out + (warned or ["All is well."])
 
 
 def warnings(name: str, strange: list[LogEntry], revoked: LogEntry | None, faults: list[str]) -> list[str]:

@@ -30,7 +30,8 @@ _OUT = click.option("--out", "sink", default="speaker", show_default=True, metav
 @_IN
 @_OUT
 @click.option("--for", "seconds", type=click.FloatRange(min=0.1), help="end the call after so many seconds")
-@click.option("--path", "policy", type=click.Choice([way.value for way in Policy]), default=Policy.ANY.value)
+@click.option("--path", "policy", type=click.Choice([way.value for way in Policy]), default=Policy.ANY.value,
+    show_default=True, help="straight to the other side, by a supernode, or whatever works")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def call(
@@ -157,4 +158,6 @@ def _words(table: dict[str, Any]) -> str:
     sentence = table["quality"].get("sentence", "")
     if table.get("key_change"):
         sentence += f"\nWarning: {table['key_change']}."
-    return f"Talked {table['duration_s']:.1f} s with {table['name']} ({table['path']}).  {table['reason']}.  {sentence}"
+    reason = str(table["reason"])
+    reason = reason[:1].upper() + reason[1:]
+    return f"Talked {table['duration_s']:.1f} s with {table['name']} ({table['path']}).  {reason}.  {sentence}"

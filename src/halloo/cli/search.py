@@ -28,7 +28,7 @@ def search(context: Context, text: str, as_json: bool) -> None:
         for user in found["users"]
     )
     if not found["users"]:
-        words = f"Nobody called {text} was found." + ("" if found["complete"] else "  The directory did not answer.")
+        words = f"No user named {text} was found." + ("" if found["complete"] else "  The directory did not answer.")
     context.result(found, words, as_json=as_json)
     if not found["users"]:
         raise SystemExit(Exit.NOT_AVAILABLE)

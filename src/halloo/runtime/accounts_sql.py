@@ -26,7 +26,7 @@ from halloo.login.accounts import Account, AccountsUnavailable
 from halloo.login.log import Ledger, WriteEntry
 from halloo.messages.log import EntryKind, LogEntry
 
-__all__ = ["AccountsInDatabase"]
+__all__ = ["AccountsInDatabase", "driven"]
 
 _TABLES = sql.MetaData()
 _ACCOUNTS = sql.Table(
@@ -94,7 +94,7 @@ class AccountsInDatabase:
         self.url = url
         _check_file(url)
         try:
-            self._engine = sql.create_engine(_driven(url), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+            self._engine = sql.create_engine(driven(url), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
             if self._engine.dialect.name == "postgresql":
                 sql.event.listen(self._engine, "connect", _patience)
             self._migrate()
@@ -321,7 +321,7 @@ def _check_file(url: str) -> None:
         raise Unusable(f"the accounts in {path} are damaged: this is no SQLite database; nothing was changed")
 
 
-def _driven(url: str) -> sql.URL:
+def driven(url: str) -> sql.URL:
     """The URL, with the driver that we bring where it names none."""
     parsed = sql.engine.make_url(url)
     return parsed.set(drivername="postgresql+pg8000") if parsed.drivername == "postgresql" else parsed

@@ -83,16 +83,20 @@ class Home:
             raise Unusable(f"{path}: {fault}") from None
 
     def join(self, descriptor: Descriptor) -> None:
-        """Remember a network.  An account of another network is kept aside."""
-        old = self.path / "network.toml"
-        if old.exists() and self.account_path.exists():
-            try:
-                same = self.descriptor().id == descriptor.id
-            except Unusable:
-                same = False
-            if not same:
+        """Remember a network.  An account of another network is kept aside, and so is a damaged description."""
+        path = self.path / "network.toml"
+        try:
+            self.descriptor()
+        except NoNetwork:
+            pass
+        except Unusable:
+            _set_aside(path, "damaged")
+        try:
+            if self.account().claims.network != descriptor.id:
                 _set_aside(self.account_path, "of-another-network")
-        replace_file(old, descriptor.to_toml().encode())
+        except NotLoggedIn:
+            pass  # a damaged one may be of this network: it stays until somebody logs in
+        replace_file(path, descriptor.to_toml().encode())
 
     # --- the account
 
@@ -122,7 +126,11 @@ class Home:
         return account
 
     def keep_account(self, account: Account) -> None:
-        """Remember who is logged in; readable by the owner alone."""
+        """Remember who is logged in; readable by the owner alone.  A damaged account in its place is kept aside."""
+        try:
+            self.account()
+        except NotLoggedIn:
+            self.put_account_aside()
         table = {
             "name": account.name,
             "private": base64.b64encode(account.private).decode(),
@@ -130,6 +138,11 @@ class Home:
         }
         self.account_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(self.account_path, json.dumps(table, indent=1).encode(), mode=0o600)
+
+    def put_account_aside(self) -> None:
+        """Give up an account that is damaged, where there is a file of it."""
+        if os.path.lexists(self.account_path):
+            _set_aside(self.account_path, "damaged")
 
     def forget_account(self) -> None:
         """Log out."""
@@ -225,7 +238,7 @@ def read_memory(text: str, name: str) -> Memory:
     """Read it back; of another name nothing is remembered.  Raises UsageError where it is damaged."""
     try:
         table = json.loads(text)
-        if table["name"] != name:
+        if str.casefold(table["name"]) != name.casefold():  # raises where it is no text at all
             return Memory()
         head = table["head"]
         signed = SignedHead(head=_bytes(head[0]), signature=_bytes(head[1])) if head else None
@@ -274,5 +287,8 @@ def _set_aside(path: Path, why: str) -> Path:
     while kept.exists():
         number += 1
         kept = path.with_name(f"{path.name}.{why}.{number}")
-    path.rename(kept)
+    try:
+        path.rename(kept)
+    except OSError as fault:
+        raise Unusable(f"{path} is damaged and cannot be put aside: {fault.strerror}") from None
     return kept
