@@ -9,14 +9,14 @@ SEED   ?= 1
 # What cannot share the machine with other tests: real processes, namespaces, clocks.
 ALONE  := processes or lab or timing
 
-.PHONY: run test bench soak lint venv clean
+.PHONY: run test bench outside soak lint venv clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/halloo demo
 
 test: lint
 	$(BIN)/python -m pytest -n 2 -m "not ($(ALONE))" </dev/null
-	$(BIN)/python -m pytest -m "$(ALONE)" </dev/null
+	$(BIN)/python -m pytest -m "($(ALONE)) and not long" </dev/null
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench fuzz tools
@@ -24,6 +24,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@set -e; for name in bench/[!_]*.py; do $(BIN)/python -m bench.$$(basename $$name .py); done
+
+outside: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long tests/outside </dev/null
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
