@@ -52,7 +52,7 @@ def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for name, command in CAPTURES.items():
             values = {"interface": lab.interface("inside"), "path": open_folder / name}
             captures.append(lab.run("inside", [part.format(**values) for part in command]))
-        time.sleep(1.5)
+            captures[-1].says({"tcpdump": "listening on", "dumpcap": "Capturing on"}[command[0]])
         keys = {"HALLOO_KEY_LOG": str(folder / "keys")}
         lab.once("inside", "alice", "signup", "alice", **keys)
         lab.run("inside", ["ping", "-c", "2", OUTSIDE])
@@ -61,7 +61,7 @@ def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             call = ["call", "bob", "--in", "tone", "--out", "null", "--for", "1.5", "--path", way]
             lab.once("inside", "alice", *call, **keys)
         lab.run("inside", [sys.executable, "-c", BABBLE.format(host=OUTSIDE, port=FOREIGN)]).ends()
-        time.sleep(0.5)
+        time.sleep(0.5)  # what the programs have taken from the system and not written yet: they do not say when
         for capture in captures:
             capture.stop()
         for name in CAPTURES:

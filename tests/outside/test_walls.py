@@ -61,7 +61,7 @@ def proxy_up(lab: Walled, which: Callable[[Walled, str], Running], user: str = "
         if ready.ends() == 0:
             return
         assert running.process.poll() is None, running.said
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two tries, until it listens
     raise AssertionError(running.said)
 
 

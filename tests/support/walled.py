@@ -74,7 +74,7 @@ class Running:
                     return line
             if self.process.poll() is not None and not self._reader.is_alive():
                 break
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks, until it was said
         raise AssertionError(f"{words!r} was not said, but: {self.said}")
 
     def ends(self, within: float = 30.0) -> int:

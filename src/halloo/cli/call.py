@@ -30,8 +30,14 @@ _OUT = click.option("--out", "sink", default="speaker", show_default=True, metav
 @_IN
 @_OUT
 @click.option("--for", "seconds", type=click.FloatRange(min=0.1), help="end the call after so many seconds")
-@click.option("--path", "policy", type=click.Choice([way.value for way in Policy]), default=Policy.ANY.value,
-    show_default=True, help="straight to the other side, by a supernode, or whatever works")
+@click.option(
+    "--path",
+    "policy",
+    type=click.Choice([way.value for way in Policy]),
+    default=Policy.ANY.value,
+    show_default=True,
+    help="straight to the other side, by a supernode, or whatever works",
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def call(

@@ -245,6 +245,15 @@ class Node:
         out = self.join.receive(message, sender, now)
         return out + (self.papers.heads(message.heads, now) if sender == self.join.peer else [])
 
+    def _pong(self, message: Any, sender: Any, now: float) -> Effects:
+        """Our address has changed under us: whoever looks us up should hear of it."""
+        out = self.join.receive(message, sender, now)
+        if message.observed is None or sender != self.join.peer:
+            return out
+        self.observed = message.observed
+        self._seen_as(message.observed, sender)
+        return out + self.publisher.publish(now)
+
     def _meshing(self, message: Any, sender: Any, now: float) -> Effects:
         out = self._to_supernode(message, sender, now)
         return out + (self.papers.heads(message.heads, now) if self.supernode else [])
@@ -298,11 +307,15 @@ class Node:
         self.observed = event.observed or self.observed
         supernode = event.peer, event.supernode
         self.calls.supernode, self.calls.way = supernode, self._parties[event.peer][1]
-        by_udp = isinstance(self._parties[event.peer][1], Wire)
-        seen = (event.observed,) if event.observed is not None and by_udp else ()
-        self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
+        self._seen_as(event.observed, event.peer)
         out = self.searches.attached(event.peer) + self.publisher.attached(supernode, now)
         return out + self.papers.attached(event.peer, now)
+
+    def _seen_as(self, observed: Address | None, supernode: Peer) -> None:
+        """Where others reach us: as our supernode sees us, if by datagrams, and as we see ourselves."""
+        by_udp = isinstance(self._parties[supernode][1], Wire)
+        seen = (observed,) if observed is not None and by_udp else ()
+        self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
 
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
@@ -351,7 +364,7 @@ class Node:
         overlay.ProbeRefuse: _to_probe,
         overlay.Attached: _attached,
         overlay.AttachRefused: _to_join,
-        overlay.Pong: _to_join,
+        overlay.Pong: _pong,
         overlay.Attach: _to_supernode,
         overlay.Ping: _to_supernode,
         overlay.Leave: _to_supernode,

@@ -97,13 +97,12 @@ class AccountsInDatabase:
             self._engine = sql.create_engine(driven(url), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
             if self._engine.dialect.name == "postgresql":
                 sql.event.listen(self._engine, "connect", _patience)
-            self._migrate()
+            self._connection = self._opened()
         except ImportError as fault:
             advice = "; install what it takes with: pip install 'halloo[postgresql]'" if "pg8000" in str(fault) else ""
             raise Unusable(f"the accounts in {_shown(url)} cannot be opened: {fault}{advice}") from None
         except (SQLAlchemyError, sqlite3.DatabaseError) as fault:
             raise Unusable(f"the accounts in {_shown(url)} cannot be opened: {_plain(fault)}") from None
-        self._connection = self._engine.connect()
         self._postgresql = self._engine.dialect.name == "postgresql"
 
     def close(self) -> None:
@@ -229,6 +228,15 @@ class AccountsInDatabase:
                 with suppress(SQLAlchemyError):
                     self._connection.close()
             raise AccountsUnavailable(f"the accounts cannot be read or written: {_plain(fault)}") from None
+
+    def _opened(self) -> sql.Connection:
+        """A connection to tables that are up to date; where there is none, nothing is left open."""
+        try:
+            self._migrate()
+            return self._engine.connect()
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     def _migrate(self) -> None:
         """Bring the tables up to date; a SQLite file is checked, and copied before it is changed."""
