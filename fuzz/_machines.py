@@ -155,7 +155,7 @@ def _join_hears(join: Any, message: Any, sender: Any, now: float) -> Any:
 
 def _supernode_hears(supernode: Any, message: Any, sender: Any, now: float) -> Any:
     if not isinstance(sender, int):
-        return supernode.probed(message, sender, now) if isinstance(message, overlay.Probe) else []
+        return supernode.clients.probed(message, sender, now) if isinstance(message, overlay.Probe) else []
     return supernode.receive(message, sender, Wire(LOGIN) if sender % 2 else None, now)
 
 

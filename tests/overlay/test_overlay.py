@@ -113,7 +113,7 @@ def test_a_supernode_keeps_only_true_records_of_their_owners() -> None:
     supernode, world = town.world.residents["supernode0"], town.world
     node = town.node("supernode0")
     assert node.supernode is not None
-    (ada,) = node.supernode.clients
+    (ada,) = node.supernode.clients._clients
 
     def store(record: Record) -> Stored:
         assert node.supernode is not None

@@ -25,8 +25,9 @@ from halloo.login.server import Served
 from halloo.login.watch import KeysRevoked
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
+from halloo.overlay.clients import ClientGone, ClientTaken
 from halloo.overlay.hostcache import HostCache
-from halloo.overlay.supernode import ClientGone, ClientTaken, Meshing
+from halloo.overlay.supernode import Meshing
 from halloo.path.relayer import RelayBegan, RelayEnded
 from halloo.runtime.errands import NotDone
 from halloo.runtime.phone import Phone

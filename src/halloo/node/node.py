@@ -230,7 +230,7 @@ class Node:
     def _probe(self, message: Any, sender: Any, now: float) -> Effects:
         if self.supernode is None or isinstance(sender, int):
             return []
-        return self.supernode.probed(message, sender, now)
+        return self.supernode.clients.probed(message, sender, now)
 
     def _found(self, message: Any, sender: Any, now: float) -> Effects:
         return self.searches.receive(message, sender, now) + self._to_supernode(message, sender, now)
@@ -272,7 +272,7 @@ class Node:
     def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
         if self.relayer is None or self.supernode is None or not self._name(sender):
             return []
-        return self.relayer.requested(message, sender, self.supernode.client_of(message.callee), now)
+        return self.relayer.requested(message, sender, self.supernode.clients.link_to(message.callee), now)
 
     def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:
         if sender != self.join.peer:

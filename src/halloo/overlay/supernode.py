@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 
-from halloo.base.address import Address, Peer, Route, Stream, Wire
+from halloo.base.address import Address, Peer, Route, Wire
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
@@ -23,34 +23,28 @@ from halloo.messages.credential import Entry, Notary, Party, Record
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import (
     Attach,
-    Attached,
-    AttachRefused,
     Found,
     Leave,
     Mesh,
     Meshed,
     Ping,
-    Pong,
-    Probe,
-    ProbeAccept,
-    ProbeRefuse,
     Replicate,
     Search,
     Store,
     Stored,
 )
+from halloo.overlay.clients import Clients
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.slots import SLOTS_PER_BLOCK, members, slot_of
 
-__all__ = ["ClientGone", "ClientTaken", "Meshing", "RecordKept", "Supernode"]
+__all__ = ["Meshing", "RecordKept", "Supernode"]
 
 PING_EVERY = 30.0  # seconds between signs of life to other supernodes: a link that is silent for 100 s is gone
 MESH_AGAIN = 15.0  # seconds between looks for supernodes we have no link to
 RELAY_SEARCH = 2.0  # seconds that another supernode has for an answer
 ASKED = 2  # others of the slot asked when a name is not here
 MAX_ASKED = 1_024  # searches passed on at once; who comes beyond them hears at once that not all were heard
-RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
 REPLICATED_AT_ONCE = 8  # records in one message
 REPLICATED_IN_ALL = 2_000  # records for one who is met; the rest follows as owners publish, every quarter of an hour
 
@@ -60,22 +54,6 @@ class Timer(Enum):
 
     MESH = 0
     PING = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTaken(Event):
-    """A node attached to us."""
-
-    peer: Peer
-    node: bytes
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClientGone(Event):
-    """A node left us, or was lost."""
-
-    node: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +68,6 @@ class RecordKept(Event):
     """A node of ours published its record; it holds."""
 
     entry: Entry
-
-
-@dataclass(slots=True)
-class _Client:
-    node: bytes
-    name: str
-    told: Address | None
-    """The address that it was last told to have."""
 
 
 @dataclass(slots=True)
@@ -128,7 +98,7 @@ class Supernode:
     wall: float
     max_clients: int = 800
     directory: Directory = field(default_factory=Directory)
-    clients: dict[Peer, _Client] = field(default_factory=dict)
+    clients: Clients = field(init=False)
     timers: Timers = field(default_factory=Timers)
     head: SignedHead | None = None
     """The newest head of the login servers' log, for nodes to compare."""
@@ -141,6 +111,9 @@ class Supernode:
     _dialling: dict[Peer, Address] = field(default_factory=dict)
     _asked: dict[int, _Asked] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.clients = Clients(self.node, self.digest, self._known, self._heads, self.max_clients)
+
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
@@ -150,10 +123,6 @@ class Supernode:
     def mesh(self) -> dict[bytes, Address]:
         """The supernodes we have a link to, and where they listen."""
         return {node: self._addresses[node] for node in self._mesh}
-
-    def client_of(self, node: bytes) -> Peer | None:
-        """The link of an attached node."""
-        return next((peer for peer, client in self.clients.items() if client.node == node), None)
 
     # --- intents and links
 
@@ -178,8 +147,7 @@ class Supernode:
         for node in [node for node, link in self._mesh.items() if link == peer]:
             del self._mesh[node], self._addresses[node]
             self.timers[Timer.MESH] = min(self.timers.get(Timer.MESH, inf), now + 1.0)
-        client = self.clients.pop(peer, None)
-        return [ClientGone(client.node)] if client else []
+        return self.clients.down(peer)
 
     def call_back(self) -> Effects:
         """Some credentials were revoked: keep no records under them, and no links."""
@@ -192,24 +160,15 @@ class Supernode:
 
     # --- what is heard
 
-    def probed(self, message: Probe, route: Route, now: float) -> Effects:
-        """A probe, in the open."""
-        if len(self.clients) >= self.max_clients:
-            refuse = ProbeRefuse(supernodes=self._known()[:20], retry_after=RETRY_AFTER, request=message.request)
-            return [Send(route, refuse)]
-        observed = route.address if isinstance(route, Wire) else None
-        return [Send(route, ProbeAccept(observed=observed, request=message.request))]
-
     def receive(self, message: Message, sender: Peer, route: Route | None, now: float) -> Effects:
         """A message of a node or of another supernode; ``route`` is how we see it."""
         match message:
             case Attach():
-                return self._attach(message, sender, route)
+                return self.clients.attach(message, sender, self._parties.get(sender), route, now)
             case Ping():
-                return [Send(sender, Pong(observed=self._moved(sender, route), request=message.request))]
+                return self.clients.pinged(message, sender, route)
             case Leave():
-                client = self.clients.pop(sender, None)
-                return [ClientGone(client.node)] if client else []
+                return self.clients.left(message, sender)
             case Store():
                 return self._store(message, sender, now)
             case Search():
@@ -224,7 +183,7 @@ class Supernode:
                     node=self.node,
                     listening=self.listening,
                     supernodes=self._known(),
-                    heads=self._heads,
+                    heads=self._heads(),
                     request=message.request,
                 )
                 return [Send(sender, meshed), *self._met(message, sender, now)]
@@ -246,36 +205,6 @@ class Supernode:
             asked = self._asked.pop(request)
             out.append(Send(asked.peer, Found(complete=False, request=asked.request)))
         return out
-
-    # --- clients
-
-    def _attach(self, message: Attach, sender: Peer, route: Route | None) -> Effects:
-        if len(self.clients) >= self.max_clients and sender not in self.clients:
-            known = self._known()
-            return [Send(sender, AttachRefused(supernodes=known, retry_after=RETRY_AFTER, request=message.request))]
-        party = self._parties.get(sender)
-        if party is None or self.digest(party.key)[:8] != message.node:
-            return [Send(sender, AttachRefused(request=message.request))]  # an id that is not its own
-        for old in [peer for peer, client in self.clients.items() if client.node == message.node and peer != sender]:
-            del self.clients[old]  # the same node again, after its line changed
-        self.clients[sender] = _Client(message.node, party.name, _seen(route))
-        attached = Attached(
-            node=self.node,
-            observed=_seen(route),
-            supernodes=self._known(),
-            clients=len(self.clients),
-            heads=self._heads,
-            request=message.request,
-        )
-        return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
-
-    def _moved(self, peer: Peer, route: Route | None) -> Address | None:
-        """Where a client is seen now, if it was last told otherwise."""
-        client, seen = self.clients.get(peer), _seen(route)
-        if client is None or client.told == seen:
-            return None
-        client.told = seen
-        return seen
 
     # --- the directory
 
@@ -304,7 +233,7 @@ class Supernode:
         out: Effects = [Send(peer, Replicate(records=(entry.record,))) for peer in others]
         stored = Stored(
             copies=1 + len(others),
-            heads=self._heads,
+            heads=self._heads(),
             entry=self.newest_entry(entry.name),
             request=message.request,
         )
@@ -348,12 +277,11 @@ class Supernode:
 
     # --- the mesh
 
-    @property
     def _heads(self) -> tuple[SignedHead, ...]:
         return () if self.head is None else (self.head,)
 
     def _introduction(self) -> Mesh:
-        return Mesh(node=self.node, listening=self.listening, supernodes=self._known(), heads=self._heads, request=0)
+        return Mesh(node=self.node, listening=self.listening, supernodes=self._known(), heads=self._heads(), request=0)
 
     def _known(self) -> tuple[Address, ...]:
         return (self.listening, *self.mesh.values())[:40]
@@ -388,6 +316,3 @@ class Supernode:
             out += self._look_around(now)
         return out
 
-
-def _seen(route: Route | None) -> Address | None:
-    return route.address if isinstance(route, Wire | Stream) else None
