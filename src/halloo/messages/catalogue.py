@@ -1,7 +1,8 @@
 """Number to message: the language of the network, and which part of it may be spoken where.
 
 ``OPEN`` is what may come outside a link, from anybody; ``SEALED`` what two nodes with a link say to each other.
-A message of one kind in the place of the other is not understood there.
+A message of one kind in the place of the other is not understood there.  ``EARLY`` is what may already be said with
+the ticket of somebody who comes back: only what does no more when it is heard twice than when it is heard once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from halloo.messages import call, link, log, login, overlay, path
 from halloo.wire.command import Catalogue
 
-__all__ = ["OPEN", "SEALED"]
+__all__ = ["EARLY", "OPEN", "SEALED"]
 
 OPEN = Catalogue(
     [
@@ -17,6 +18,9 @@ OPEN = Catalogue(
         link.HelloAnswer,
         link.HelloRetry,
         link.Finish,
+        link.Resume,
+        link.Resumed,
+        link.ResumeRefused,
         log.LogAsked,
         log.LogTold,
         login.Letter,
@@ -34,10 +38,13 @@ SEALED = Catalogue(
         call.Decline,
         call.Invite,
         call.Ringing,
+        link.AskTicket,
+        link.Confirm,
         link.Goodbye,
         link.Renew,
         link.RenewAnswer,
         link.RenewFinish,
+        link.Ticket,
         log.CarryQuestion,
         log.QuestionBack,
         login.CarryLetter,
@@ -62,3 +69,5 @@ SEALED = Catalogue(
         path.RelayRequest,
     ]
 )
+
+EARLY = Catalogue([overlay.Attach, overlay.Mesh, overlay.Ping, overlay.Search, overlay.Store])
