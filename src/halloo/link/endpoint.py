@@ -287,27 +287,30 @@ class Endpoint:
         commands = link.reliable.heard(plain, now)
         if link.admitted is not None:
             out += self._reentry.confirmed(link, now)
-        self._commands_heard(link, commands, now, out)
-
-    def _commands_heard(self, link: OneLink, commands: list[bytes], now: float, out: list[Output]) -> None:
         for command in commands:
             for message in decode_commands(command, SEALED, self.persona.notary.network):
-                match message:
-                    case Goodbye():
-                        out += self._doorkeeper.drop(link, message.reason or "the other side ended the link")
-                        return
-                    case Renew() | RenewAnswer() | RenewFinish():
-                        reply = link.hear_renewal(self.persona, message, now)
-                        if reply is not None:
-                            link.reliable.say(self._mouth.said(reply))
-                    case AskTicket():
-                        self._reentry.asked(link, now)
-                    case Ticket():
-                        out.append(self._reentry.given(link, message))
-                    case Confirm():
-                        pass  # that it came is all that it says
-                    case _:
-                        out.append(Heard(message, link.peer))
+                if not self._message_heard(link, message, now, out):
+                    return
+
+    def _message_heard(self, link: OneLink, message: Message, now: float, out: list[Output]) -> bool:
+        """Whether the link goes on."""
+        match message:
+            case Goodbye():
+                out += self._doorkeeper.drop(link, message.reason or "the other side ended the link")
+                return False
+            case Renew() | RenewAnswer() | RenewFinish():
+                reply = link.hear_renewal(self.persona, message, now)
+                if reply is not None:
+                    link.reliable.say(self._mouth.said(reply))
+            case AskTicket():
+                self._reentry.asked(link, now)
+            case Ticket():
+                out.append(self._reentry.given(link, message))
+            case Confirm():
+                pass  # that it came is all that it says
+            case _:
+                out.append(Heard(message, link.peer))
+        return True
 
     def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
@@ -345,10 +348,12 @@ class Endpoint:
                 out.append(Heard(message, route))
 
     def _resumption(self, heard: Resumption, now: float, out: list[Output]) -> None:
-        told, link, commands = heard
+        told, link, messages = heard
         out += told
         if link is not None:
-            self._commands_heard(link, commands, now, out)
+            for message in messages:
+                if not self._message_heard(link, message, now, out):
+                    return
 
     def _stream_gone(self, number: int, reason: str) -> list[Output]:
         return [told for link in self._links.over(number) for told in self._doorkeeper.drop(link, reason)]

@@ -15,6 +15,7 @@ from halloo.link.links import Links
 from halloo.link.onelink import OneLink
 from halloo.link.persona import Persona
 from halloo.link.streams import Streams
+from halloo.messages.link import Resume, Resumed
 from halloo.wire.command import encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame
 
@@ -22,6 +23,7 @@ __all__ = ["CHANNEL_ROOM", "SEALED_HEAD", "SEALED_MARK", "Mouth"]
 
 SEALED_MARK = b"\0"
 SEALED_HEAD = len(SEALED_MARK) + 4  # bytes before the seal: mark and link number
+_DENSE = (Resume, Resumed)  # to try it on them would cost more than the seals
 CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
 
 
@@ -37,8 +39,8 @@ class Mouth:
         self._frame = persona.rng.getrandbits(15) << 1
 
     def said(self, message: Message) -> bytes:
-        """The bytes of a message, as they are sent."""
-        return encode_command(message, compressed=True, network=self._network)
+        """The bytes of a message, as they are sent; one that is nearly all keys and ciphertext is not compressed."""
+        return encode_command(message, compressed=not isinstance(message, _DENSE), network=self._network)
 
     def say(self, route: Route, message: Message) -> list[Effect]:
         """Say a message in the open."""

@@ -18,6 +18,7 @@ from math import inf
 
 from halloo.base.address import Peer, Route
 from halloo.base.errors import PeerError, Refused
+from halloo.base.machine import Message
 from halloo.link.doorkeeper import Doorkeeper
 from halloo.link.links import Links
 from halloo.link.mouth import CHANNEL_ROOM, Mouth
@@ -37,8 +38,8 @@ from halloo.wire.frame import FrameKind
 __all__ = ["Reentry", "Resumption"]
 
 TICKET_SOONEST = 10.0  # seconds between two tickets of one link: each costs a tenth of a millisecond
-Resumption = tuple[list[Output], OneLink | None, list[bytes]]
-"""What to say and tell, and the commands that were heard, of which link."""
+Resumption = tuple[list[Output], OneLink | None, list[Message]]
+"""What to say and tell, and the messages that were heard, of which link."""
 
 
 class Reentry:
@@ -105,14 +106,14 @@ class Reentry:
         session, party, plain = returning.answer(message)
         if message.taken:
             link.reliable.said_before(returning.carried, returning.said_at)
-        commands = link.reliable.heard(plain, now)
+        heard = _messages(link.reliable.heard(plain, now), self._persona.notary.network)
         link.session, link.theirs = session, message.link.to_bytes(4, "big")
         link.greeting, link.again_at, link.initiator, link.returning = (), inf, None, None
         out: list[Output] = [self._stands(link, party, now)]
         self._links.stand(link)
         link.reliable.say(self._mouth.said(Confirm()))
         self._links.stir(link)
-        return out, link, commands
+        return out, link, heard
 
     def hear_refused(self, message: ResumeRefused, now: float) -> list[Output]:
         """The ticket serves for nothing: say Hello.  Raises Refused."""
@@ -141,19 +142,19 @@ class Reentry:
             once = self.tickets.spend(message.ticket)
             packet = admission.early() if once else b""
             link = self._link(admission, route, size, now)
-            commands = _early(link, packet, self._persona.notary.network, now)
-            link.session = admission.agree(link.number, taken=bool(commands))
+            early = _early(link, packet, self._persona.notary.network, now)
+            link.session = admission.agree(link.number, taken=bool(early))
         except PeerError:
             return list(self._mouth.say(route, ResumeRefused(to=message.link))), None, []
         out: list[Output] = []
         oldest = self._strangers.add(self._links.add(link))
         if oldest is not None:
             out += self._doorkeeper.drop(oldest, "too many who did not confirm")
-        if commands:  # heard once for certain, so whoever is behind may act upon them
+        if early:  # heard once for certain, so whoever is behind may act upon them
             out.append(self._stands(link, admission.party, now))
         self._links.stir(link)
         self._links.arm(link)
-        return out, link, commands
+        return out, link, early
 
     def confirmed(self, link: OneLink, now: float) -> list[Output]:
         """Something sealed came from an initiator who comes back: so he is there, and the link is like any other."""
@@ -201,16 +202,21 @@ class Reentry:
         return self._doorkeeper.stands(link, party, now, resumed=True)
 
 
-def _early(link: OneLink, packet: bytes, network: bytes, now: float) -> list[bytes]:
-    """The commands that came along, if all of them may; else none is heard."""
+def _messages(commands: list[bytes], network: bytes) -> list[Message]:
+    return [message for command in commands for message in decode_commands(command, SEALED, network)]
+
+
+def _early(link: OneLink, packet: bytes, network: bytes, now: float) -> list[Message]:
+    """The messages that came along, if all of them may; else none is heard."""
     if not packet:
         return []
     reliable = Reliable()
     commands = reliable.heard(packet, now)
-    kinds = [declaration_of(type(each)) for command in commands for each in decode_commands(command, SEALED, network)]
+    messages = _messages(commands, network)
+    kinds = [declaration_of(type(each)) for each in messages]
     if len(kinds) != len(commands) or any((each.number, each.form) not in EARLY for each in kinds):
         return []
     link.reliable = reliable
-    return commands
+    return messages
 
 

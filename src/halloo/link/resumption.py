@@ -28,7 +28,7 @@ from halloo.messages.link import Resume, Resumed
 from halloo.wire.command import declaration_of, encode_command
 from halloo.wire.frame import FrameKind
 
-__all__ = ["Admission", "Return", "binder", "check", "early_seal", "resumed_keys"]
+__all__ = ["Admission", "Return", "after_resume", "after_resumed", "binder", "check", "early_seal", "returned"]
 
 NONCE = 16  # bytes
 CODE = 16  # bytes of a binder and of a check
@@ -53,6 +53,7 @@ class Return:
         self._persona = persona
         self._held = held
         self._late = False
+        self._spoken = b""
         self._private = suite.answer_envelope.make(persona.rng, persona.private)
         self._bare = Resume(
             suite=suite.number,
@@ -76,7 +77,8 @@ class Return:
         suite, bare = self._persona.suite, self._bare
         if early:
             bare = replace(bare, early=early_seal(suite, self._held.secret, bare.nonce).close(0, early, bare.nonce))
-        self.said = replace(bare, binder=binder(suite, self._held.secret, bare))
+        self._spoken = after_resume(suite, bare)
+        self.said = replace(bare, binder=binder(suite, self._held.secret, self._spoken))
         self.carried, self.said_at = carried, now
         return self.said
 
@@ -90,7 +92,9 @@ class Return:
             raise Refused("an answer to what was not said yet")
         persona, suite = self._persona, self._persona.suite
         fresh = suite.answer_envelope.disclose(self._private, heard.enclosed)
-        keys = resumed_keys(suite, self._held.secret, fresh, self.said, heard)
+        transcript = after_resumed(suite, self._spoken, encode_command(replace(heard, check=b"", sealed=b"")))
+        initiators = returned(suite, self._held.secret, self._spoken)
+        keys = LinkKeys(suite.number, self.said.link, heard.link, initiators, fresh, transcript)
         if not same(suite.digest, fresh, check(suite, keys), heard.check):
             raise Refused("the other side does not know the secret of the ticket")
         session = Session(suite, persona.confided(keys), began=True)
@@ -109,8 +113,8 @@ class Admission:
         suite = persona.suite
         if heard.suite != suite.number:
             raise Refused(f"the other side wants suite {heard.suite}, this network uses {suite.number}")
-        expected = binder(suite, content.secret, replace(heard, binder=b""))
-        if not same(suite.digest, content.secret, expected, heard.binder):
+        self._spoken = after_resume(suite, replace(heard, binder=b""))
+        if not same(suite.digest, content.secret, binder(suite, content.secret, self._spoken), heard.binder):
             raise Refused("the other side does not hold the ticket it shows")
         self.party = party_of(content.key, content.claims)
         self.heard = heard
@@ -118,6 +122,8 @@ class Admission:
         self._persona = persona
         self._secret = content.secret
         self._bare: Resumed | None = None
+        self.overhead = 0
+        """Bytes of the answer without its sealed packet, once keys are agreed."""
 
     def early(self) -> bytes:
         """The packet that came along; empty: none.  Raises Refused."""
@@ -131,16 +137,14 @@ class Admission:
         persona, suite = self._persona, self._persona.suite
         fresh, enclosed = suite.answer_envelope.enclose(self.heard.envelope, persona.rng)
         bare = Resumed(to=self.heard.link, link=link, enclosed=enclosed, taken=taken)
-        keys = resumed_keys(suite, self._secret, fresh, self.heard, bare)
+        encoded = encode_command(bare)
+        self.overhead = len(encoded) + CODE + _LARGEST
+        transcript = after_resumed(suite, self._spoken, encoded)
+        initiators = returned(suite, self._secret, self._spoken)
+        keys = LinkKeys(suite.number, self.heard.link, link, initiators, fresh, transcript)
         self._bare = replace(bare, check=check(suite, keys))
         self._secret = b""
         return Session(suite, persona.confided(keys), began=False)
-
-    @property
-    def overhead(self) -> int:
-        """Bytes of the answer without its sealed packet."""
-        assert self._bare is not None
-        return len(encode_command(self._bare)) + _LARGEST
 
     def answer(self, sealed: bytes) -> Resumed:
         """The answer, with the first packet of the link."""
@@ -154,17 +158,24 @@ def early_seal(suite: Suite, secret: bytes, nonce: bytes) -> Seal:
     return suite.seal(suite.digest.derive(secret, "halloo early", nonce, suite.seal_key_size))
 
 
-def binder(suite: Suite, secret: bytes, resume: Resume) -> bytes:
-    """What a Resume without its binder is bound to the ticket's secret by."""
-    return suite.digest.derive(secret, "halloo binder", suite.digest(encode_command(resume)), CODE)
+def after_resume(suite: Suite, bare: Resume) -> bytes:
+    """The transcript once the initiator has spoken: a digest of his message with an empty binder."""
+    return suite.digest(encode_command(bare))
 
 
-def resumed_keys(suite: Suite, secret: bytes, fresh: bytes, resume: Resume, resumed: Resumed) -> LinkKeys:
-    """The keys of a link that was resumed: from the ticket's secret, the fresh one, and all that was said."""
-    bare = replace(resumed, check=b"", sealed=b"")
-    transcript = suite.digest(encode_command(resume) + encode_command(bare))
-    initiators = suite.digest.derive(secret, "halloo resumed", resume.nonce, len(secret))
-    return LinkKeys(suite.number, resume.link, resumed.link, initiators, fresh, transcript)
+def binder(suite: Suite, secret: bytes, spoken: bytes) -> bytes:
+    """What shows that who said a Resume, of that transcript, knows the ticket's secret."""
+    return suite.digest.derive(secret, "halloo binder", spoken, CODE)
+
+
+def after_resumed(suite: Suite, spoken: bytes, encoded: bytes) -> bytes:
+    """The transcript at the end: the one before, and a Resumed with empty check and sealed, ``encoded``."""
+    return suite.digest(spoken + encoded)
+
+
+def returned(suite: Suite, secret: bytes, spoken: bytes) -> bytes:
+    """What takes the place of the initiator's secret in a link that is resumed."""
+    return suite.digest.derive(secret, "halloo resumed", spoken, len(secret))
 
 
 def check(suite: Suite, keys: LinkKeys) -> bytes:
