@@ -28,7 +28,7 @@ from halloo.messages.link import Resume, Resumed
 from halloo.wire.command import declaration_of, encode_command
 from halloo.wire.frame import FrameKind
 
-__all__ = ["Admission", "Return", "after_resume", "after_resumed", "binder", "check", "early_seal", "returned"]
+__all__ = ["Admission", "Return", "after_resume", "binder", "check", "early_seal", "resumed_keys"]
 
 NONCE = 16  # bytes
 CODE = 16  # bytes of a binder and of a check
@@ -92,9 +92,9 @@ class Return:
             raise Refused("an answer to what was not said yet")
         persona, suite = self._persona, self._persona.suite
         fresh = suite.answer_envelope.disclose(self._private, heard.enclosed)
-        transcript = after_resumed(suite, self._spoken, encode_command(replace(heard, check=b"", sealed=b"")))
-        initiators = returned(suite, self._held.secret, self._spoken)
-        keys = LinkKeys(suite.number, self.said.link, heard.link, initiators, fresh, transcript)
+        encoded = encode_command(replace(heard, check=b"", sealed=b""))
+        numbers = self.said.link, heard.link
+        keys = resumed_keys(suite, numbers, self._held.secret, fresh, self._spoken, encoded)
         if not same(suite.digest, fresh, check(suite, keys), heard.check):
             raise Refused("the other side does not know the secret of the ticket")
         session = Session(suite, persona.confided(keys), began=True)
@@ -139,9 +139,7 @@ class Admission:
         bare = Resumed(to=self.heard.link, link=link, enclosed=enclosed, taken=taken)
         encoded = encode_command(bare)
         self.overhead = len(encoded) + CODE + _LARGEST
-        transcript = after_resumed(suite, self._spoken, encoded)
-        initiators = returned(suite, self._secret, self._spoken)
-        keys = LinkKeys(suite.number, self.heard.link, link, initiators, fresh, transcript)
+        keys = resumed_keys(suite, (self.heard.link, link), self._secret, fresh, self._spoken, encoded)
         self._bare = replace(bare, check=check(suite, keys))
         self._secret = b""
         return Session(suite, persona.confided(keys), began=False)
@@ -168,14 +166,16 @@ def binder(suite: Suite, secret: bytes, spoken: bytes) -> bytes:
     return suite.digest.derive(secret, "halloo binder", spoken, CODE)
 
 
-def after_resumed(suite: Suite, spoken: bytes, encoded: bytes) -> bytes:
-    """The transcript at the end: the one before, and a Resumed with empty check and sealed, ``encoded``."""
-    return suite.digest(spoken + encoded)
+def resumed_keys(
+    suite: Suite, numbers: tuple[int, int], secret: bytes, fresh: bytes, spoken: bytes, encoded: bytes
+) -> LinkKeys:
+    """The keys of a link that was resumed.
 
-
-def returned(suite: Suite, secret: bytes, spoken: bytes) -> bytes:
-    """What takes the place of the initiator's secret in a link that is resumed."""
-    return suite.digest.derive(secret, "halloo resumed", spoken, len(secret))
+    ``numbers``: of the link, the initiator's and the responder's; ``secret``: the ticket's, ``fresh``: the responder's;
+    ``spoken``: the transcript after the Resume, ``encoded``: the Resumed with empty check and sealed.
+    """
+    initiators = suite.digest.derive(secret, "halloo resumed", spoken, len(secret))
+    return LinkKeys(suite.number, *numbers, initiators, fresh, suite.digest(spoken + encoded))
 
 
 def check(suite: Suite, keys: LinkKeys) -> bytes:
