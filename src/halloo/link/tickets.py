@@ -25,7 +25,7 @@ from halloo.messages.credential import MAX_CREDENTIAL, Claims, Party
 from halloo.messages.link import Ticket
 from halloo.wire.command import Shape, blob, decode_shape, encode_shape, number, shape
 
-__all__ = ["HeldTicket", "TicketContent", "Tickets", "exported", "party_of", "same", "standing"]
+__all__ = ["HeldTicket", "TicketContent", "Tickets", "exported", "party_of", "same", "standing", "ticket_secret"]
 
 TICKET_FOR = 12 * 3_600  # seconds that a ticket serves: a night
 KEY_FOR = 12 * 3_600.0  # seconds that tickets are given under one key; it is kept for as long again, since they serve
