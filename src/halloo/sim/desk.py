@@ -1,0 +1,51 @@
+"""How much a supernode can do: logins wait at its desk, one after the other.
+
+A login costs what it costs: a handshake with its keys and signatures, a record for nine others, a page of addresses.
+Who comes while others wait, waits behind them; whoever would wait for longer than a handshake lasts is not even heard,
+as a datagram for which the socket has no room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from halloo.link.onelink import HELLO_FOR
+
+__all__ = ["Desk", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What each supernode of a world can do in a second.  ``logins``: in full; ``resumed``: of links resumed, and
+    handshakes of other supernodes, which bring no record and take no page.
+    """
+
+    logins: float = 2.0
+    resumed: float = 50.0
+
+
+class Desk:
+    """The desk of one supernode."""
+
+    __slots__ = ("busiest", "busy_until", "refused", "served", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.busy_until = 0.0
+        self.served = 0
+        self.refused = 0
+        """Handshakes for which there was no room."""
+        self.busiest = 0.0
+        """The longest wait so far, in seconds."""
+
+    def wait(self, now: float, *, resumed: bool) -> float | None:
+        """Take a handshake in: seconds until it is answered; None: there is no room."""
+        before = max(0.0, self.busy_until - now)
+        if before > HELLO_FOR:
+            self.refused += 1
+            return None
+        self.served += 1
+        self.busiest = max(self.busiest, before)
+        took = 1.0 / (self.work.resumed if resumed else self.work.logins)
+        self.busy_until = now + before + took
+        return before + took
