@@ -27,12 +27,13 @@ class Work:
 class Desk:
     """The desk of one supernode."""
 
-    __slots__ = ("busiest", "busy_until", "refused", "served", "work")
+    __slots__ = ("attempts", "busiest", "busy_until", "refused", "work")
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.busy_until = 0.0
-        self.served = 0
+        self.attempts = 0
+        """Logins that were begun here, heard or not."""
         self.refused = 0
         """Handshakes for which there was no room."""
         self.busiest = 0.0
@@ -40,11 +41,11 @@ class Desk:
 
     def wait(self, now: float, *, resumed: bool) -> float | None:
         """Take a handshake in: seconds until it is answered; None: there is no room."""
+        self.attempts += not resumed
         before = max(0.0, self.busy_until - now)
         if before > HELLO_FOR:
             self.refused += 1
             return None
-        self.served += 1
         self.busiest = max(self.busiest, before)
         took = 1.0 / (self.work.resumed if resumed else self.work.logins)
         self.busy_until = now + before + took

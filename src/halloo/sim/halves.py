@@ -169,9 +169,9 @@ class Halves:
             world.post(there, route, self._hello_retry, begun)
             return
         wait = 0.0
-        if there.desk is not None:
-            among_supernodes = begun.owner.desk is not None
-            served = there.desk.wait(world.now, resumed=among_supernodes)
+        desk = world.desk(there)
+        if desk is not None:
+            served = desk.wait(world.now, resumed=world.desk(begun.owner) is not None)
             if served is None:
                 return
             wait = served
@@ -375,6 +375,9 @@ class Halves:
 
     def _heard(self, half: Half, far: Half, message: Message) -> None:
         world, there = self._world, far.owner
+        if there.weakness is not None and there.weakness(message):
+            world.crash(there)
+            return
         far.heard_at = world.now
         half.heard_at = world.now + half.travel
         self._turn += 1

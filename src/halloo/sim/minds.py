@@ -32,7 +32,7 @@ from halloo.link.notice import Carried, Heard, Notice, Observed
 from halloo.link.persona import Persona
 from halloo.node.mind import Mind
 from halloo.sim.calendar import Calendar
-from halloo.sim.desk import Desk
+from halloo.sim.desk import Desk, Work
 from halloo.sim.halves import Half, Halves, Parcel
 from halloo.sim.nat import Box
 from halloo.sim.net import Net
@@ -84,6 +84,7 @@ class Dweller:
         "planned",
         "ports",
         "said",
+        "weakness",
     )
 
     def __init__(self, name: str, mind: Mind, persona: Persona, address: Address, owner: DwellerOwner | None) -> None:
@@ -107,6 +108,8 @@ class Dweller:
         self.next_inbound = Numbers(_INBOUND)
         self.next_stream = Numbers(_FIRST_STREAM)
         self.desk: Desk | None = None
+        self.weakness: Callable[[Message], bool] | None = None
+        """Which messages its program cannot bear: it ends when one comes."""
         self.said: Said = {}
         """How many messages of each kind it has said."""
 
@@ -124,6 +127,12 @@ class MindWorld:
         self.delivered = 0
         """Messages that were heard."""
         self.calendar = Calendar()
+        self.work: Work | None = None
+        """What each supernode can do in a second; None: whatever is asked of it."""
+        self.crashed: Callable[[str], None] | None = None
+        """Who hears of programs that ended at a message."""
+        self.slow: dict[str, float] = {}
+        """By name, how many seconds later than others somebody speaks in the open."""
         self.halves = Halves(self)
         self._recorded = recorded
         self._keeps: dict[type[Event], bool] = {}
@@ -174,6 +183,12 @@ class MindWorld:
         for pipe in list(dweller.pipes.values()):
             self.plan(pipe.travel, self._pipe_closed, pipe.far, pipe.far_number, "the connection was closed")
 
+    def crash(self, dweller: Dweller) -> None:
+        """A program ends at what it has heard."""
+        self.kill(dweller.name)
+        if self.crashed is not None:
+            self.crashed(dweller.name)
+
     def move(self, name: str, address: Address) -> None:
         """A mind's address changes under it; its TCP connections break."""
         dweller = self.dwellers[name]
@@ -198,6 +213,14 @@ class MindWorld:
         else:
             self._hosts.pop(dweller.box.host, None)
             self._inside.pop(dweller.address, None)
+
+    def desk(self, dweller: Dweller) -> Desk | None:
+        """The desk of a supernode, of those promoted while the world runs too; None: of no supernode."""
+        if self.work is None or getattr(dweller.mind, "supernode", None) is None:
+            return None
+        if dweller.desk is None or dweller.desk.work is not self.work:
+            dweller.desk = Desk(self.work)
+        return dweller.desk
 
     # --- time
 
@@ -287,6 +310,9 @@ class MindWorld:
                 self.halves.say(half, message)
             return
         self.count(dweller, message, sealed=False)
+        if self.slow and dweller.name in self.slow:
+            self.plan(self.slow[dweller.name], self.post, dweller, to, self._open_heard, message)
+            return
         self.post(dweller, to, self._open_heard, message)
 
     def _send_sound(self, dweller: Dweller, effect: SendSound) -> None:

@@ -27,7 +27,7 @@ from halloo.node.node import Node, NodeSetup
 from halloo.node.profile import Profile
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
-from halloo.sim.desk import Desk, Work
+from halloo.sim.desk import Work
 from halloo.sim.minds import Dweller, DwellerOwner, MindWorld
 from halloo.sim.nat import Box, BoxKind
 from halloo.sim.quiet import quiet
@@ -54,6 +54,11 @@ class Household:
     kind: BoxKind | None = None
     starts: int = 0
 
+    @property
+    def host(self) -> bytes:
+        """The host that others see it as."""
+        return _public(self.address) if self.kind is not None and self.kind.translates else self.address.host
+
     def cached(self) -> HostCache:
         """The host cache as it was kept."""
         return HostCache.load(self.cache.dump())
@@ -67,7 +72,6 @@ class MindTown:
     supernodes: int = 3
     net: dict[str, Any] = field(default_factory=dict)
     timings: JoinTimings | None = None
-    work: Work | None = None
     sound: Callable[[], SoundStream] = quiet
     valid_for: int = VALID_FOR
     recorded: tuple[type[Event], ...] = (Event,)
@@ -156,8 +160,6 @@ class MindTown:
         )
         if held.supernode:
             dweller.ports = (80, 443)
-            if self.work is not None:
-                dweller.desk = Desk(self.work)
         self.world.plan(0.0, self._begin, dweller)
         return dweller
 
@@ -171,11 +173,8 @@ class MindTown:
         self.world.carry_out(dweller, self.node(name).act(effects, self.world.now))
 
     def limit(self, work: Work | None) -> None:
-        """From now on supernodes can do no more than this."""
-        self.work = work
-        for name, dweller in self.world.dwellers.items():
-            if name in self.households and self.households[name].supernode:
-                dweller.desk = None if work is None else Desk(work)
+        """From now on each supernode can do no more than this in a second."""
+        self.world.work = work
 
     def credential(self, name: str, key: bytes, *, wall: float = WALL) -> bytes:
         """A credential as the login server would issue it."""
