@@ -12,6 +12,7 @@ from math import exp, inf
 from random import Random
 from statistics import fmean
 
+from halloo.base.address import Address
 from halloo.base.errors import UsageError
 from halloo.base.machine import Event, Message
 from halloo.call.call import Answered, Ended, Rang
@@ -28,6 +29,7 @@ from halloo.sim.figures import Outcome, quantile
 from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.minds import Dweller
 from halloo.sim.nat import drawn_kind
+from halloo.sim.overview import places
 from halloo.sim.quiet import BEAT, PCM
 from halloo.sim.tally import KEEP_ALIVE, Said
 
@@ -36,6 +38,7 @@ __all__ = ["Play", "Setting", "Watched"]
 SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
 REGISTERED = 0.99  # of those who should be, for a recovery
+SPENDERS = 100  # nodes of a kind whose bytes are looked at with each sample
 SETTLES = 120.0  # seconds after an event from which the number of supernodes may not swing any more
 Progress = Callable[[float], None]
 
@@ -108,6 +111,8 @@ class Play:
         self.on_line: dict[str, float] = {}
         """Users whose record the directory holds since they came on line, and since when."""
         self.attached: dict[str, float] = {}
+        self._clients: dict[Address, dict[str, None]] = {}
+        """By the address of a supernode, who attached to it last."""
         self.began = 0.0
         """When the network had come up: what happens is told in seconds from here on."""
         self.series: list[dict[str, float]] = []
@@ -125,6 +130,7 @@ class Play:
         self._attempts: dict[str, int] = {}
         self._before: dict[str, Said] = {}
         self._before_at = 0.0
+        self._totals: dict[str, float] = {}
         self.attempts_peak = 0.0
         self.crashes = 0
         self._weak: dict[str, None] = {}
@@ -167,7 +173,6 @@ class Play:
         self.mark()
         self._sample()
         self.world.every(SAMPLE, self._sampled)
-        self.world.every(BEAT, self._beat)
 
     def arrive(self, name: str) -> None:
         """A user comes, and means to stay."""
@@ -198,8 +203,7 @@ class Play:
 
     def crashed(self, name: str) -> None:
         """A program has ended by itself."""
-        self.on_line.pop(name, None)
-        self.attached.pop(name, None)
+        self._ended_program(name)
         self.world.plan(self._restarts, self.start, name)
 
     def host(self, name: str) -> bytes:
@@ -226,8 +230,13 @@ class Play:
         """It ends without a word."""
         if self.town.runs(name):
             self.town.stop(name)
-        self.on_line.pop(name, None)
-        self.attached.pop(name, None)
+        self._ended_program(name)
+
+    def _ended_program(self, name: str) -> None:
+        """Neither is on line who ran it, nor whoever was attached to it: they do not know it yet."""
+        for gone in (name, *self._clients.pop(self.town.households[name].address, ())):
+            self.on_line.pop(gone, None)
+            self.attached.pop(gone, None)
 
     def leave(self, name: str) -> None:
         """A user goes off line with a goodbye."""
@@ -265,11 +274,13 @@ class Play:
         match event:
             case Joined():
                 self.attached[name] = now
+                self._clients.setdefault(event.supernode, {})[name] = None
                 self.joins += 1
             case Published():
                 if event.copies and name in self.attached:
                     self.on_line.setdefault(name, now)
             case Lost():
+                self._clients.get(event.supernode, {}).pop(name, None)
                 self.attached.pop(name, None)
                 self.on_line.pop(name, None)
                 self.losses += 1
@@ -309,6 +320,7 @@ class Play:
         chosen = self.rng.sample(present, min(len(present) // 2 * 2, 2 * self.setting.calls))
         for i, (caller, callee) in enumerate(zip(chosen[::2], chosen[1::2], strict=True)):
             self.world.plan(5.0 + 20.0 * i / max(1, self.setting.calls), self._dial, caller, callee)
+        self.world.every(BEAT, self._beat)
         self.world.run(self.world.now + 60.0)
         self.calls_lost.clear()
 
@@ -451,8 +463,11 @@ class Play:
                 self._attempts[name] = attempts
                 refused += desk.refused
         self.attempts_peak = max(self.attempts_peak, peak)
+        users, supernodes = self._spent(self.users), self._spent(list(now_supernodes))
         self.series.append(
             {
+                "node_bytes_per_s": users,
+                "supernode_bytes_per_s": supernodes,
                 "time": round(self.now, 3),
                 "on_line": len(self.on_line),
                 "expected": len(self.expected),
@@ -467,13 +482,23 @@ class Play:
             }
         )
 
-    # --- figures
+    def _spent(self, names: Sequence[str]) -> float:
+        """Bytes a second that one of some, by a sample of them, has said since it was looked at last."""
+        spent, seconds, counted = 0.0, SAMPLE, 0
+        for name in names[:: max(1, len(names) // SPENDERS)]:
+            dweller = self.world.dwellers.get(name)
+            if dweller is None:
+                self._totals.pop(name, None)
+                continue
+            total = self.world.tally.total(dweller.said)
+            before = self._totals.get(name)
+            self._totals[name] = total
+            if before is not None:
+                spent += max(0.0, total - before)
+                counted += 1
+        return round(spent / counted / seconds, 2) if counted else 0.0
 
-    def back_after(self, since: float, whom: Iterable[str]) -> float | None:
-        """Seconds from ``since`` (in seconds of the play) until now, if 99 of 100 of ``whom`` are on line by now."""
-        names = list(whom)
-        there = sum(name in self.on_line for name in names)
-        return self.now - since if there >= REGISTERED * len(names) else None
+    # --- figures
 
     def until_back(self, since: float, whom: Iterable[str], most: float) -> float | None:
         """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: not within ``most``."""
@@ -528,7 +553,16 @@ class Play:
             figures,
             series=self.series,
             latencies=[round(latency, 4) for latency in found.latencies[:20_000]],
+            map=self.map(),
         )
+
+    def map(self) -> list[tuple[str, int, int]]:
+        """(block, slot, how many supernodes hold it), as the supernodes themselves see their places."""
+        counts: dict[tuple[str, int], int] = {}
+        for name in self.supernodes_now():
+            for place in places(self.town.node(name)):
+                counts[place] = counts.get(place, 0) + 1
+        return [(block, slot, members) for (block, slot), members in sorted(counts.items())]
 
     def upkeep(self) -> dict[str, float | None]:
         """Bytes a second of ordinary nodes and supernodes since the mark, beside what keeps bindings alive."""
