@@ -7,6 +7,7 @@ how the article's pace of joining would have fared beside ours.
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Callable, Sequence
 from math import ceil, floor, log10
 from pathlib import Path
@@ -25,7 +26,7 @@ _BINS = 50  # bars of a distribution
 _MAP_CELL = 26  # pixels of a slot
 MAX_DRAWN = 6  # runs drawn into one plot; more make it black
 
-Curve = tuple[str, str, list[tuple[float, float]]]
+Line = tuple[str, str, list[tuple[float, float]]]
 """(name, colour, points)."""
 
 
@@ -42,7 +43,7 @@ def write_report(path: Path, scenario: Scenario, outcomes: Sequence[Outcome]) ->
 <h2>What was asked</h2>
 {_criteria(outcomes)}
 <h2>How it went</h2>
-<div class="cards">{"".join(_curves(outcomes))}</div>
+<div class="cards">{"".join(_lines_of(outcomes))}</div>
 <h2>Searches</h2>
 <div class="cards">{_latencies(outcomes)}{_success(outcomes)}</div>
 {_map(first)}
@@ -109,10 +110,10 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
     return f'<div class="scroll"><table><tr><th>figure</th>{head}</tr>{rows}</table></div>'
 
 
-# --- curves -------------------------------------------------------------------------------------------------------
+# --- lines -------------------------------------------------------------------------------------------------------
 
 
-def _curves(outcomes: Sequence[Outcome]) -> list[str]:
+def _lines_of(outcomes: Sequence[Outcome]) -> list[str]:
     shown = outcomes[:MAX_DRAWN]
     drawn: list[tuple[str, Callable[[Outcome], list[tuple[float, float]]]]] = [
         ("users on line (their record is in the directory)", _series("on_line")),
@@ -127,11 +128,11 @@ def _curves(outcomes: Sequence[Outcome]) -> list[str]:
     ]
     out: list[str] = []
     for title, points in drawn:
-        curves: list[Curve] = [
+        lines: list[Line] = [
             (_name(outcome), _COLOURS.get(outcome.timings, "var(--one)"), points(outcome)) for outcome in shown
         ]
-        if any(curve[2] for curve in curves):
-            out.append(_figure(title, _plot(curves, " s")))
+        if any(line[2] for line in lines):
+            out.append(_figure(title, _plot(lines, " s")))
     return out
 
 
@@ -149,7 +150,7 @@ def _steps(figure: str) -> Callable[[Outcome], list[tuple[float, float]]]:
         series = outcome.series
         return [
             (b["time"], max(0.0, b[figure] - a[figure]) / (b["time"] - a["time"]))
-            for a, b in zip(series, series[1:], strict=False)
+            for a, b in itertools.pairwise(series)
             if b["time"] > a["time"]
         ]
 
@@ -157,7 +158,7 @@ def _steps(figure: str) -> Callable[[Outcome], list[tuple[float, float]]]:
 
 
 def _latencies(outcomes: Sequence[Outcome]) -> str:
-    curves: list[Curve] = []
+    lines: list[Line] = []
     for outcome in outcomes[:MAX_DRAWN]:
         if outcome.latencies:
             most = sorted(outcome.latencies)[int(0.995 * len(outcome.latencies))] or 0.001
@@ -168,8 +169,8 @@ def _latencies(outcomes: Sequence[Outcome]) -> str:
                 (1_000 * most * (i + 0.5) / _BINS, 100 * count / len(outcome.latencies))
                 for i, count in enumerate(counts)
             ]
-            curves.append((_name(outcome), _COLOURS.get(outcome.timings, "var(--one)"), points))
-    return _figure("time of a search that found, % of all", _plot(curves, " ms")) if curves else ""
+            lines.append((_name(outcome), _COLOURS.get(outcome.timings, "var(--one)"), points))
+    return _figure("time of a search that found, % of all", _plot(lines, " ms")) if lines else ""
 
 
 def _success(outcomes: Sequence[Outcome]) -> str:
@@ -192,9 +193,9 @@ def _figure(title: str, picture: str) -> str:
     return f"<figure><figcaption>{_(title)}</figcaption>{picture}</figure>"
 
 
-def _plot(curves: Sequence[Curve], unit: str) -> str:
-    """Curves over one axis from nought on, so that small is small."""
-    points = [point for _, _, line in curves for point in line]
+def _plot(drawn: Sequence[Line], unit: str) -> str:
+    """Lines over one axis from nought on, so that small is small."""
+    points = [point for _, _, line in drawn for point in line]
     if not points:
         return ""
     begin, end = min(x for x, _ in points), max(x for x, _ in points)
@@ -220,10 +221,10 @@ def _plot(curves: Sequence[Curve], unit: str) -> str:
     lines = "".join(
         f'<polyline points="{" ".join(place(x, y) for x, y in _thinned(line))}" fill="none" stroke="{colour}" '
         f'stroke-width="1.6" stroke-linejoin="round"><title>{_(name)}</title></polyline>'
-        for name, colour, line in curves
+        for name, colour, line in drawn
         if line
     )
-    kinds = dict.fromkeys(name.split(", ")[-1] for name, _, _ in curves)
+    kinds = dict.fromkeys(name.split(", ")[-1] for name, _, _ in drawn)
     legend = ""
     if len(kinds) > 1:
         legend = "".join(

@@ -1,8 +1,8 @@
 """How much a supernode can do: logins wait at its desk, one after the other.
 
 A login costs what it costs: a handshake with its keys and signatures, a record for nine others, a page of addresses.
-Who comes while others wait, waits behind them; whoever would wait for longer than a handshake lasts is not even heard,
-as a datagram for which the socket has no room.
+A desk that has rested does a second's work at once; who comes while others wait, waits behind them; whoever would wait
+for longer than a handshake lasts is not even heard, as a datagram for which the socket has no room.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from halloo.link.onelink import HELLO_FOR
 
 __all__ = ["Desk", "Work"]
+
+AT_ONCE = 1.0  # seconds of work that are done at once by a desk that has rested
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,12 @@ class Desk:
     def wait(self, now: float, *, resumed: bool) -> float | None:
         """Take a handshake in: seconds until it is answered; None: there is no room."""
         self.attempts += not resumed
-        before = max(0.0, self.busy_until - now)
-        if before > HELLO_FOR:
+        took = 1.0 / (self.work.resumed if resumed else self.work.logins)
+        backlog = max(0.0, self.busy_until - now)
+        wait = max(0.0, backlog + took - AT_ONCE)
+        if wait > HELLO_FOR:
             self.refused += 1
             return None
-        self.busiest = max(self.busiest, before)
-        took = 1.0 / (self.work.resumed if resumed else self.work.logins)
-        self.busy_until = now + before + took
-        return before + took
+        self.busiest = max(self.busiest, wait)
+        self.busy_until = now + backlog + took
+        return wait

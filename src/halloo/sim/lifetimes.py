@@ -28,7 +28,7 @@ class Sessions:
     @property
     def scale(self) -> float:
         """The scale of the Weibull distribution, in seconds."""
-        return self.median / log(2) ** (1 / self.shape)
+        return float(self.median / log(2) ** (1 / self.shape))
 
     def drawn(self, rng: Random) -> float:
         """The length of a session that begins."""

@@ -356,7 +356,7 @@ class MindWorld:
     # --- ways
 
     def post(self, source: Dweller, route: Route, act: Act, item: Any) -> None:
-        """Let ``act(there, route back, item)`` happen where ``route`` leads, if it leads anywhere and nothing is lost."""
+        """Let ``act(there, route back, item)`` happen where ``route`` leads, if it gets there."""
         if isinstance(route, Wire):
             seen = self.leaves(source, route.address)
             if seen is None or self.net.loses():

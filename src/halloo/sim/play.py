@@ -6,11 +6,13 @@ here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import exp, inf
 from random import Random
 from statistics import fmean
+from typing import Any
 
 from halloo.base.address import Address
 from halloo.base.errors import UsageError
@@ -26,8 +28,8 @@ from halloo.path.reach import Policy
 from halloo.sim.desk import Work
 from halloo.sim.distances import MEDIAN, SPREAD, Distances
 from halloo.sim.figures import Outcome, quantile
-from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.minds import Dweller
+from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import drawn_kind
 from halloo.sim.overview import places
 from halloo.sim.quiet import BEAT, PCM
@@ -501,7 +503,7 @@ class Play:
     # --- figures
 
     def until_back(self, since: float, whom: Iterable[str], most: float) -> float | None:
-        """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: not within ``most``."""
+        """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: longer than ``most``."""
         names = list(whom)
         enough = REGISTERED * len(names)
 
@@ -518,14 +520,14 @@ class Play:
     def swings(self, since: float) -> int:
         """How often the number of supernodes has changed its direction from two minutes after ``since`` on."""
         counts = [sample["supernodes"] for sample in self.series if sample["time"] >= since + SETTLES]
-        steps = [b - a for a, b in zip(counts, counts[1:], strict=False) if b != a]
-        return sum((a > 0) != (b > 0) for a, b in zip(steps, steps[1:], strict=False))
+        steps = [b - a for a, b in itertools.pairwise(counts) if b != a]
+        return sum((a > 0) != (b > 0) for a, b in itertools.pairwise(steps))
 
     def outcome(self, scenario: str) -> Outcome:
         """What has come of it so far."""
         found, recent = self.found_on_line, self.found_recent
         mean_round_trip = MEDIAN * exp(SPREAD**2 / 2)
-        figures: dict[str, float | int | None] = {
+        figures: dict[str, Any] = {
             "supernodes_at_first": self.setting.supernodes,
             "supernodes_at_last": len(self.supernodes_now()),
             "virtual_seconds": round(self.now, 1),
@@ -535,6 +537,7 @@ class Play:
             "joins_given_up": self.join_failures,
             "calls_under_way": len(self.calls),
             "calls_lost": len(self.calls_lost),
+            "calls_lost_because": self.calls_lost[:5],
             "supernodes_shut_down": self.shut_down,
             "attempts_peak_per_s": round(self.attempts_peak, 2),
             "searches": found.asked,

@@ -1,7 +1,7 @@
 """What was said in a world of minds, and how many bytes that would be on the wire.
 
-Nothing is encoded there.  Of each kind of message some are, as the modern suite would send them, and the mean counts for
-all.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes each, are not in them.
+Nothing is encoded there.  Of each kind of message some are, as the modern suite would send them, and the mean counts
+for all.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes each, are not in them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from halloo.base.machine import Message
-from halloo.crypto.suites import suite_named
+from halloo.crypto.modern import MODERN, ModernSeal
+from halloo.crypto.modern_cloak import ModernCloak
 from halloo.link.handshake import Initiator, Responder
 from halloo.link.mouth import SEALED_HEAD
 from halloo.link.persona import Persona
@@ -49,9 +50,8 @@ class Tally:
     _names: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        suite = suite_named("modern")
         self._names |= _handshake()
-        self._names["Ack"] = suite.padded_sizes[0] + suite.cloak.overhead
+        self._names["Ack"] = MODERN.padded_sizes[0] + ModernCloak.overhead
 
     def saw(self, message: Message, *, sealed: bool) -> None:
         """Take a look at a message that is said."""
@@ -79,11 +79,10 @@ class Tally:
 
 def on_wire(size: int, *, sealed: bool) -> int:
     """Bytes of the datagram that carries a command of ``size`` bytes."""
-    suite = suite_named("modern")
     if not sealed:
-        return size + suite.cloak.overhead
-    whole = size + NUMBERS + SEALED_HEAD + suite.seal.overhead
-    return next((padded for padded in suite.padded_sizes if padded >= whole), whole) + suite.cloak.overhead
+        return size + ModernCloak.overhead
+    whole = size + NUMBERS + SEALED_HEAD + ModernSeal.overhead
+    return next((padded for padded in MODERN.padded_sizes if padded >= whole), whole) + ModernCloak.overhead
 
 
 def _records(message: Message) -> int:
@@ -94,7 +93,7 @@ def _records(message: Message) -> int:
 
 def _handshake() -> dict[str, float]:
     """Bytes of the three messages of a handshake, and of the renewal of a link's keys, in the modern suite."""
-    suite, rng = suite_named("modern"), Random(1)
+    suite, rng = MODERN, Random(1)
     notary = Notary(bytes(8), (b"",), suite.network_identity.verify, suite.identity.verify)
     persona = Persona(suite, notary, suite.identity.make(rng), b"", rng)
     begins = Initiator(persona, 1)
@@ -105,9 +104,9 @@ def _handshake() -> dict[str, float]:
     for message, more in ((begins.hello, 0), (answers.answer, credential), (finish, credential)):
         sizes[type(message).__name__] = on_wire(len(encode_command(message)) + more, sealed=False)
     envelope, enclosed = len(begins.hello.envelope), len(answers.answer.enclosed)
-    curve = len(answers.answer.envelope)
+    answered = len(answers.answer.envelope)
     sizes[Renew.__name__] = on_wire(envelope + 8, sealed=True)
-    sizes[RenewAnswer.__name__] = on_wire(curve + enclosed + 12, sealed=True)
+    sizes[RenewAnswer.__name__] = on_wire(answered + enclosed + 12, sealed=True)
     sizes[RenewFinish.__name__] = on_wire(len(finish.enclosed) + 8, sealed=True)
     assert {Hello.__name__, HelloAnswer.__name__, Finish.__name__} <= set(sizes)
     return sizes

@@ -1,4 +1,4 @@
-"""S-build: one build, a third of all nodes, ends when it hears a certain record; the others go on as if nothing were."""
+"""S-build: one build, a third of all nodes, ends when it hears a certain record; the others go on."""
 
 from __future__ import annotations
 

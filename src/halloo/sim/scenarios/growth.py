@@ -1,4 +1,4 @@
-"""Growth: a small network becomes five times as large within an hour, with no more supernodes than promote themselves."""
+"""Growth: a small network becomes five times as large within an hour, without anybody's doing."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from halloo.sim.scenarios.base import Scenario
 __all__ = ["SCENARIO"]
 
 FACTOR = 5
-LASTS = 3_600.0  # seconds until all are there
+HOURS = 1.0  # until all are there
 
 
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
-    stage = Play(setting, length=LASTS + 120.0, progress=progress, present=1 / FACTOR)
+    lasts = 3_600.0 * (setting.hours or HOURS)
+    stage = Play(setting, length=lasts + 120.0, progress=progress, present=1 / FACTOR)
     stage.come_up()
-    stage.search_often(2.0, LASTS)
+    stage.search_often(2.0, lasts)
     newcomers = [name for name in stage.users if name not in stage.expected]
     for i, name in enumerate(newcomers):
-        stage.world.plan(LASTS * i / len(newcomers), stage.arrive, name)
-    stage.run(LASTS)
+        stage.world.plan(lasts * i / len(newcomers), stage.arrive, name)
+    stage.run(lasts)
     back = stage.until_back(stage.now, stage.expected, 120.0)
     outcome = stage.outcome(SCENARIO.name)
     outcome.figures |= {
