@@ -503,7 +503,7 @@ class Play:
     # --- figures
 
     def until_back(self, since: float, whom: Iterable[str], most: float) -> float | None:
-        """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: longer than ``most``."""
+        """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: over ``most``."""
         names = list(whom)
         enough = REGISTERED * len(names)
 
