@@ -24,14 +24,14 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
         sides[other] = sides[one]
     for name, side in sides.items():
         stage.world.net.sides[stage.host(name)] = side
-    for side, login in ((0, "login"),):
-        stage.world.net.sides[stage.host(login)] = side
+    stage.world.net.sides[stage.host("login")] = 0
     stage.run(TORN)
     on_line_torn = len(stage.on_line)
     stage.world.net.sides.clear()
     at = stage.now
     moved = [name for name in stage.users if name in stage.on_line]
-    stage.run(HEALED)
+    back = stage.until_back(at, stage.expected, HEALED)
+    stage.run(at + HEALED - stage.now)
     for side in (0, 1):
         here = [name for name in stage.on_line if sides.get(name) == side]
         there = [name for name in moved if sides[name] != side]
@@ -40,7 +40,6 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
                 stage.search(stage.rng.choice(here), stage.rng.choice(there))
     stage.run(10.0)
     across = stage.found_on_line.found / stage.found_on_line.asked if stage.found_on_line.asked else None
-    back = stage.until_back(at, stage.expected, HEALED + 60.0)
     stage.run(length - stage.now)
     outcome = stage.outcome(SCENARIO.name)
     outcome.figures |= {
