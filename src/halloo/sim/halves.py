@@ -136,6 +136,7 @@ class Halves:
             return
         half = Half(dweller, effect.peer, effect.route, effect.key, world.now, inbound=False)
         dweller.halves[effect.peer] = half
+        _enter(half)
         world.plan(HELLO_FOR, self._hello_over, half)
         self._greet(half)
 
@@ -181,6 +182,7 @@ class Halves:
             oldest = next(iter(there.half_open.values()))
             self._forget(oldest)
         there.half_open[begun] = ours
+        _enter(ours)
         world.plan(HELLO_FOR, self._hello_over, ours)
         if wait:
             world.plan(wait, self._answer, ours)
@@ -503,10 +505,8 @@ class Halves:
                 del owner.half_open[half.far]
         elif owner.halves.get(half.peer) is half:
             del owner.halves[half.peer]
-        if isinstance(half.route, Stream):
-            number = half.route.number
-            if not any(isinstance(other.route, Stream) and other.route.number == number for other in self._of(owner)):
-                self._world.close_pipe(owner, number)
+        if isinstance(half.route, Stream) and _left(half):
+            self._world.close_pipe(owner, half.route.number)
 
     @staticmethod
     def _of(dweller: Dweller) -> list[Half]:
@@ -514,16 +514,17 @@ class Halves:
 
     def reroute(self, half: Half, route: Route) -> None:
         """Speak to the other side over another route from now on."""
+        _left(half)
         half.route = route
+        _enter(half)
         half.direct = False
         if half.up and not isinstance(route, Channel):
             half.travel = self._world.net.travel(self._host(half.owner), route.address.host)
 
     def pipe_gone(self, dweller: Dweller, number: int, reason: str) -> None:
         """A connection ended, and the links over it."""
-        for half in self._of(dweller):
-            if isinstance(half.route, Stream) and half.route.number == number:
-                self._drop(half, reason)
+        for half in list(dweller.streamed.get(number, ())):
+            self._drop(half, reason)
 
     def died(self, dweller: Dweller) -> None:
         """A mind is no more; the other sides hear of it by silence."""
@@ -531,6 +532,7 @@ class Halves:
             half.gone = True
         dweller.halves.clear()
         dweller.half_open.clear()
+        dweller.streamed.clear()
 
     def moved(self, dweller: Dweller) -> None:
         """A mind's address has changed."""
@@ -538,6 +540,25 @@ class Halves:
             half.direct = False
             if half.far is not None:
                 half.far.direct = False
+
+
+def _enter(half: Half) -> None:
+    """Note which connection a half runs over."""
+    if isinstance(half.route, Stream):
+        half.owner.streamed.setdefault(half.route.number, []).append(half)
+
+
+def _left(half: Half) -> bool:
+    """It does not any more; whether no other half runs over that connection."""
+    if not isinstance(half.route, Stream):
+        return False
+    held = half.owner.streamed.get(half.route.number)
+    if held is None or half not in held:
+        return False
+    held.remove(half)
+    if not held:
+        del half.owner.streamed[half.route.number]
+    return not held
 
 
 def _said(half: Half, name: str) -> None:

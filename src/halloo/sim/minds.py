@@ -84,6 +84,7 @@ class Dweller:
         "planned",
         "ports",
         "said",
+        "streamed",
         "weakness",
     )
 
@@ -105,6 +106,8 @@ class Dweller:
         """Handshakes that strangers have begun: theirs -> ours."""
         self.channels: dict[int, Channel] = {}
         self.pipes: dict[int, Pipe] = {}
+        self.streamed: dict[int, list[Half]] = {}
+        """By the number of a TCP connection, the halves of links that run over it."""
         self.next_inbound = Numbers(_INBOUND)
         self.next_stream = Numbers(_FIRST_STREAM)
         self.desk: Desk | None = None
