@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from halloo.link.onelink import HELLO_FOR
-from halloo.sim.desk import AT_ONCE, Desk, Work
+from halloo.sim.desk import Desk, Work
 from halloo.sim.distances import Distances
 from halloo.sim.figures import Criterion, quantile
 from halloo.sim.lifetimes import DAY, SUPERNODES, by_day
@@ -51,7 +51,7 @@ def test_a_desk_does_so_many_logins_a_second_and_no_more() -> None:
     desk = Desk(Work(logins=2.0))
     done = [desk.wait(0.0, resumed=False) for _ in range(100)]
     heard = [wait for wait in done if wait is not None]
-    assert heard == [max(0.0, (i + 1) / 2 - AT_ONCE) for i in range(len(heard))]
+    assert heard == [max(0.0, (i + 1) / 2 - desk.work.at_once) for i in range(len(heard))]
     assert max(heard) <= HELLO_FOR
     assert desk.attempts == 100
     assert desk.refused == 100 - len(heard) > 0

@@ -1,7 +1,7 @@
 """How much a supernode can do: logins wait at its desk, one after the other.
 
 A login costs what it costs: a handshake with its keys and signatures, a record for nine others, a page of addresses.
-A desk that has rested does a second's work at once; who comes while others wait, waits behind them; whoever would wait
+A desk that has rested does a little at once; who comes while others wait, waits behind them; whoever would wait
 for longer than a handshake lasts is not even heard, as a datagram for which the socket has no room.
 """
 
@@ -13,8 +13,6 @@ from halloo.link.onelink import HELLO_FOR
 
 __all__ = ["Desk", "Work"]
 
-AT_ONCE = 1.0  # seconds of work that are done at once by a desk that has rested
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -24,6 +22,8 @@ class Work:
 
     logins: float = 2.0
     resumed: float = 50.0
+    at_once: float = 1.0
+    """Seconds of work that a desk which has rested does at once."""
 
 
 class Desk:
@@ -41,12 +41,12 @@ class Desk:
         self.busiest = 0.0
         """The longest wait so far, in seconds."""
 
-    def wait(self, now: float, *, resumed: bool) -> float | None:
-        """Take a handshake in: seconds until it is answered; None: there is no room."""
-        self.attempts += not resumed
+    def wait(self, now: float, *, resumed: bool, again: bool = False) -> float | None:
+        """Take a handshake in: seconds until it is answered; None: there is no room.  ``again``: a Hello said again."""
+        self.attempts += not resumed and not again
         took = 1.0 / (self.work.resumed if resumed else self.work.logins)
         backlog = max(0.0, self.busy_until - now)
-        wait = max(0.0, backlog + took - AT_ONCE)
+        wait = max(0.0, backlog + took - self.work.at_once)
         if wait > HELLO_FOR:
             self.refused += 1
             return None

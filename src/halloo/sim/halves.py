@@ -70,6 +70,7 @@ class Half:
         "heard_number",
         "inbound",
         "key",
+        "knocked",
         "last",
         "number",
         "owner",
@@ -96,6 +97,8 @@ class Half:
         self.up = False
         self.gone = False
         self.cookie = False
+        self.knocked = False
+        """Whether a supernode has heard our Hello, and perhaps had no room for it."""
         self.ripe = False
         """Whether our answer to a Hello is worked out."""
         self.wait = HELLO_AGAIN
@@ -172,7 +175,8 @@ class Halves:
         wait = 0.0
         desk = world.desk(there)
         if desk is not None:
-            served = desk.wait(world.now, resumed=world.desk(begun.owner) is not None)
+            served = desk.wait(world.now, resumed=world.desk(begun.owner) is not None, again=begun.knocked)
+            begun.knocked = True
             if served is None:
                 return
             wait = served
