@@ -20,7 +20,7 @@ from halloo.sim.scenarios.base import Scenario
 
 __all__ = ["write_report"]
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 190, 56, 30, 10  # pixels of a plot, and of its margins
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 560, 200, 56, 30, 24, 22  # pixels of a plot, and of its margins
 _COLOURS = {"modern": "var(--one)", "classic": "var(--two)"}
 _BINS = 50  # bars of a distribution
 _MAP_CELL = 26  # pixels of a slot
@@ -199,8 +199,8 @@ def _plot(drawn: Sequence[Line], unit: str) -> str:
     if not points:
         return ""
     begin, end = min(x for x, _ in points), max(x for x, _ in points)
-    top = _round_up(max(1e-9, *(y for _, y in points)))
-    right, base = _WIDTH - 10, _HEIGHT - _BOTTOM
+    top = _round_up(max(y for _, y in points)) or 1.0
+    right, base = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
 
     def place(x: float, y: float) -> str:
         across = _LEFT + (right - _LEFT) * (x - begin) / max(1e-9, end - begin)
@@ -228,7 +228,7 @@ def _plot(drawn: Sequence[Line], unit: str) -> str:
     legend = ""
     if len(kinds) > 1:
         legend = "".join(
-            f'<text x="{_LEFT + 8 + 90 * i}" y="{_TOP + 12}" style="fill:{_COLOURS.get(kind, "")}">{_(kind)}</text>'
+            f'<text x="{_LEFT + 8 + 90 * i}" y="{_TOP - 10}" style="fill:{_COLOURS.get(kind, "")}">{_(kind)}</text>'
             for i, kind in enumerate(kinds)
         )
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{grid}{marks}{lines}{legend}</svg>'
@@ -256,7 +256,7 @@ def _round_up(value: float) -> float:
 
 
 def _short(value: float) -> str:
-    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:.3g}"
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 # --- the map ------------------------------------------------------------------------------------------------------

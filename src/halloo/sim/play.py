@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import exp, inf
 from random import Random
@@ -25,7 +25,8 @@ from halloo.overlay.join import Joined, JoinFailed, Lost
 from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
-from halloo.sim.desk import Work
+from halloo.sim.counting import Counting
+from halloo.sim.desk import Desk, Work
 from halloo.sim.distances import MEDIAN, SPREAD, Distances
 from halloo.sim.figures import Outcome, quantile
 from halloo.sim.minds import Dweller
@@ -33,14 +34,12 @@ from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import drawn_kind
 from halloo.sim.overview import places
 from halloo.sim.quiet import BEAT, PCM
-from halloo.sim.tally import KEEP_ALIVE, Said
 
 __all__ = ["Play", "Setting", "Watched"]
 
 SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
 REGISTERED = 0.99  # of those who should be, for a recovery
-SPENDERS = 100  # nodes of a kind whose bytes are looked at with each sample
 SETTLES = 120.0  # seconds after an event from which the number of supernodes may not swing any more
 Progress = Callable[[float], None]
 
@@ -129,10 +128,8 @@ class Play:
         """Users who should be on line."""
         self.shut_down = 0
         self._last_role: dict[str, bool] = {}
-        self._attempts: dict[str, int] = {}
-        self._before: dict[str, Said] = {}
-        self._before_at = 0.0
-        self._totals: dict[str, float] = {}
+        self._attempts: dict[str, tuple[Desk, int]] = {}
+        self.counting = Counting(self.world)
         self.attempts_peak = 0.0
         self.crashes = 0
         self._weak: dict[str, None] = {}
@@ -172,7 +169,7 @@ class Play:
         self.town.limit(self.setting.work)
         self._begin_calls()
         self.began = self.world.now
-        self.mark()
+        self.counting.mark()
         self._sample()
         self.world.every(SAMPLE, self._sampled)
 
@@ -223,10 +220,6 @@ class Play:
     def newest_share(self) -> float | None:
         """Of the records that searches found, the share that were the newest of their owner."""
         return _share(*self._newest)
-
-    def messages_of_searches(self) -> int:
-        """How many messages of searches have been said by all who run."""
-        return sum(dweller.said.get(kind, 0) for dweller in self.world.dwellers.values() for kind in _ASKING)
 
     def stop(self, name: str) -> None:
         """It ends without a word."""
@@ -408,34 +401,6 @@ class Play:
 
     # --- what is counted
 
-    def mark(self) -> None:
-        """Count what is said from here on."""
-        self._before = {name: dict(dweller.said) for name, dweller in self.world.dwellers.items()}
-        self._before_at = self.world.now
-
-    def said(self, names: Iterable[str]) -> Said:
-        """What these have said since the mark."""
-        total: Said = {}
-        for name in names:
-            dweller = self.world.dwellers.get(name)
-            before = self._before.get(name)
-            if dweller is None or before is None:
-                continue
-            for kind, count in dweller.said.items():
-                total[kind] = total.get(kind, 0) + count - before.get(kind, 0)
-        return {kind: count for kind, count in total.items() if count > 0}
-
-    def steady(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` who have run since the mark."""
-        return [name for name in names if name in self._before and name in self.world.dwellers]
-
-    def rate(self, names: Sequence[str], *, without: Iterable[str] = ()) -> float | None:
-        """Bytes a second that one of ``names`` has said on the average since the mark."""
-        steady, seconds = self.steady(names), self.world.now - self._before_at
-        if not steady or seconds <= 0:
-            return None
-        return self.world.tally.total(self.said(steady), without=without) / len(steady) / seconds
-
     def supernodes_now(self) -> list[str]:
         """Who is a supernode now, by birth or by promotion."""
         return [
@@ -460,16 +425,15 @@ class Play:
             self._last_role[name] = True
             desk = self.world.dwellers[name].desk
             if desk is not None:
-                attempts = desk.attempts
-                peak = max(peak, (attempts - self._attempts.get(name, 0)) / SAMPLE)
-                self._attempts[name] = attempts
+                desk_before, before = self._attempts.get(name, (desk, 0))
+                peak = max(peak, (desk.attempts - (before if desk is desk_before else 0)) / SAMPLE)
+                self._attempts[name] = desk, desk.attempts
                 refused += desk.refused
         self.attempts_peak = max(self.attempts_peak, peak)
-        users, supernodes = self._spent(self.users), self._spent(list(now_supernodes))
         self.series.append(
             {
-                "node_bytes_per_s": users,
-                "supernode_bytes_per_s": supernodes,
+                "node_bytes_per_s": self.counting.lately(self.users, SAMPLE),
+                "supernode_bytes_per_s": self.counting.lately(list(now_supernodes), SAMPLE),
                 "time": round(self.now, 3),
                 "on_line": len(self.on_line),
                 "expected": len(self.expected),
@@ -483,22 +447,6 @@ class Play:
                 "delivered": self.world.delivered,
             }
         )
-
-    def _spent(self, names: Sequence[str]) -> float:
-        """Bytes a second that one of some, by a sample of them, has said since it was looked at last."""
-        spent, seconds, counted = 0.0, SAMPLE, 0
-        for name in names[:: max(1, len(names) // SPENDERS)]:
-            dweller = self.world.dwellers.get(name)
-            if dweller is None:
-                self._totals.pop(name, None)
-                continue
-            total = self.world.tally.total(dweller.said)
-            before = self._totals.get(name)
-            self._totals[name] = total
-            if before is not None:
-                spent += max(0.0, total - before)
-                counted += 1
-        return round(spent / counted / seconds, 2) if counted else 0.0
 
     # --- figures
 
@@ -568,33 +516,8 @@ class Play:
         return [(block, slot, members) for (block, slot), members in sorted(counts.items())]
 
     def upkeep(self) -> dict[str, float | None]:
-        """Bytes a second of ordinary nodes and supernodes since the mark, beside what keeps bindings alive."""
-        users, supernodes = self.users, self.supernodes_now()
-        idle = self.rate(self.spare(users), without=(*KEEP_ALIVE, *_OF_SEARCHES))
-        whole, alive = self.rate(users), self.rate(supernodes)
-        clients = len(self.on_line) / max(1, len(supernodes))
-        of_clients = self.rate(supernodes, without=_not_of_clients(self.said(self.steady(supernodes))))
-        at_800 = None
-        if alive is not None and of_clients is not None and clients:
-            at_800 = alive + of_clients / clients * (800 - clients)
-        return {
-            "node_idle_bits_per_s": _rounded(None if idle is None else 8 * idle),
-            "node_bytes_per_s": _rounded(whole),
-            "supernode_bytes_per_s": _rounded(alive),
-            "supernode_bytes_per_s_at_800": _rounded(at_800),
-            "clients_per_supernode": round(clients, 1),
-        }
-
-
-_ASKING = ("Search", "Found")
-_OF_SEARCHES = ("Search", "Found", "Ack of Search", "Ack of Found", "Sound")
-_OF_CLIENTS = (
-    "Pong", "Ack of Ping", "Stored", "Ack of Store", "Attached", "HelloAnswer", "ProbeAccept", "Ack of Attach",
-)  # fmt: skip
-
-
-def _not_of_clients(said: Said) -> list[str]:
-    return [kind for kind in said if kind not in _OF_CLIENTS]
+        """Bytes a second of ordinary nodes and supernodes since counting began."""
+        return self.counting.upkeep(self.spare(self.users), self.supernodes_now(), len(self.on_line))
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -603,7 +526,3 @@ def _share(part: int, whole: int) -> float | None:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(1_000 * seconds, 1)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)

@@ -21,8 +21,8 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     stage.come_up()
     churn = Churn(stage, SUPERNODES, USERS)
     churn.begin()
-    stage.mark()
-    before = stage.messages_of_searches()
+    stage.counting.mark()
+    before = stage.counting.searching()
     stage.search_often(SEARCHES / seconds, seconds - 20.0)
     churn.look_for_recent(SEARCHES / 10 / seconds)
     stage.run(seconds)
@@ -30,7 +30,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     asked = stage.found_on_line.asked + stage.found_recent.asked
     outcome.figures |= stage.upkeep()
     outcome.figures |= {
-        "search_messages": round((stage.messages_of_searches() - before) / asked, 3) if asked else None,
+        "search_messages": round((stage.counting.searching() - before) / asked, 3) if asked else None,
         "share_on_line": churn.share_on_line(),
         "join_p50_s": churn.join_time(0.5),
         "join_p99_s": churn.join_time(0.99),
