@@ -366,7 +366,8 @@ class Halves:
         """Whether what is said over a half gets to the other side now."""
         world, route = self._world, half.route
         if isinstance(route, Stream):
-            pipe = half.owner.pipes.get(route.number)
+            pipe = far.owner.pipes.get(far.route.number) if isinstance(far.route, Stream) else None
+            # Ours may be closed already, behind what we said last.
             return pipe is not None and world.net.passes(self._host(half.owner), self._host(far.owner))
         if not isinstance(route, Wire):
             return False
@@ -457,7 +458,10 @@ class Halves:
             if isinstance(half.route, Channel):
                 world.post(owner, half.route, self._goodbye, (half, reason))
             elif isinstance(half.route, Stream):
-                self._world.post(owner, half.route, self._goodbye, (half, reason))
+                pipe = owner.pipes.get(half.route.number)
+                if pipe is not None:
+                    pipe.last = max(pipe.last, half.last)
+                world.post(owner, half.route, self._goodbye, (half, reason))
             elif not world.net.loses():
                 seen = world.leaves(owner, half.route.address)
                 if seen is not None:
