@@ -288,5 +288,3 @@ def login_subjects(subject: type[Any], peer: Pick, route: Pick) -> tuple[Any, ..
             },
         ),
     )
-
-

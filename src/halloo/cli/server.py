@@ -25,9 +25,9 @@ from halloo.login.server import Served
 from halloo.login.watch import KeysRevoked
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
+from halloo.overlay.block import MemberMet
 from halloo.overlay.clients import ClientGone, ClientTaken
 from halloo.overlay.hostcache import HostCache
-from halloo.overlay.supernode import Meshing
 from halloo.path.relayer import RelayBegan, RelayEnded
 from halloo.runtime.errands import NotDone
 from halloo.runtime.phone import Phone
@@ -136,7 +136,7 @@ def _tidings(event: Event) -> tuple[dict[str, Any], str] | None:
             return {"event": "client", "name": event.name}, f"{event.name or 'somebody without an account'} attached"
         case ClientGone():
             return {"event": "client_gone"}, "a client left"
-        case Meshing():
+        case MemberMet():
             return {"event": "mesh", "supernode": str(event.address)}, f"knows {event.address}"
         case RelayBegan():
             return {"event": "relay", "channels": event.channels}, f"relays ({event.channels} channels)"

@@ -1,13 +1,13 @@
 """The nodes that are attached to a supernode: who may come, who is there, who left.
 
-    node                         supernode
-      | --- Probe ----------------> |  in the open, over UDP
-      | <-- ProbeAccept / Refuse -- |
-      | ===== link =============== |
-      | --- Attach ---------------> |
-      | <-- Attached / Refused ---- |
-      | --- Ping / Pong ---------> |  while idle
-      | --- Leave ---------------> |
+node                         supernode
+  | --- Probe ----------------> |  in the open, over UDP
+  | <-- ProbeAccept / Refuse -- |
+  | ===== link =============== |
+  | --- Attach ---------------> |
+  | <-- Attached / Refused ---- |
+  | --- Ping / Pong ---------> |  while idle
+  | --- Leave ---------------> |
 """
 
 from __future__ import annotations
