@@ -147,7 +147,7 @@ class Line:
         joined = self.expect(Joined, JoinFailed)
         published = self.expect(Published)
         self.driver.do(self.node.begin(self.driver.now))
-        tried = ", ".join(str(address) for address in self.cache.best(4, self.node.persona.rng))
+        tried = ", ".join(str(address) for address in self.cache.best(4, self.node.persona.rng, time.time()))
         unreachable = NetworkUnreachable(f"no supernode of {self.descriptor.name!r} answered (tried {tried})")
         event = await self._within(joined, timeout, unreachable)
         if isinstance(event, JoinFailed):
