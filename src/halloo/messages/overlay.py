@@ -52,7 +52,8 @@ MAX_TICKET = 32  # bytes of a ticket: a time and a check, of whatever make
 class Probe(Message):
     """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps.
 
-    ``only_asking``: I have a supernode, and would like to know you.  ``ticket``: you told me to come back with it.
+    ``only_asking``: I have a supernode, and would like to know you.  ``ticket``: you told me to come back with it;
+    with both, I do not need the place that you keep for me.
     """
 
     only_asking: bool = flag(0x13, default=False)

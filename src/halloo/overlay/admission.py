@@ -53,7 +53,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a node that asks is told: come (``admitted``), or in ``wait`` whole seconds, with ``ticket``."""
+    """What a node that asks is told: come (``admitted``), or in ``wait`` whole seconds, with ``ticket``.
+
+    Without a ticket no place is kept: there is no room, or the line is too long.
+    """
 
     admitted: bool
     wait: int = 0
@@ -106,18 +109,17 @@ class Admission:
                 self._release(at)
                 self._keep(now, key)
             return Verdict(admitted=True, proven=True)
-        proof = self._ticket(0, key)
         if not room:
-            return Verdict(False, ceil(FULL * (1 + self.rng.random())), proof, proven)
+            return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
         if self._free(now):
             self._next += 1 / self.pace.rate
             self._keep(now, key)
             return Verdict(admitted=True, proven=proven)
         if not proven:
-            return Verdict(False, ceil(self.backlog(now)), proof)
+            return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
         if crowded or self._next - now > LONGEST_LINE:
-            return Verdict(False, ceil(LATER * (1 + self.rng.random())), proof, proven=True)
+            return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
         at = self._keep(self._next, key)
         self._next += 1 / self.pace.rate
         return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
@@ -134,6 +136,14 @@ class Admission:
             return False
         self._release(at)
         return True
+
+    def give_back(self, host: bytes, ticket: bytes, now: float) -> None:
+        """A node does not need its place: it has found another."""
+        key = prefix_of(host)
+        at = self._read(ticket, key)
+        if at and self._places.get(at) == key:
+            self._release(at)
+            self._next -= 1 / self.pace.rate
 
     def would_admit(self, now: float) -> bool:
         """Whether who comes now would be taken; nothing is kept."""

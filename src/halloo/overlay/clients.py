@@ -92,6 +92,9 @@ class Clients:
         """A probe, in the open."""
         observed = route.address if isinstance(route, Wire) else None
         accept: Effects = [Send(route, ProbeAccept(observed=observed, request=message.request))]
+        if message.only_asking and message.ticket and self.admission is not None:
+            self.admission.give_back(_host(route), message.ticket, now)
+            return []
         if message.only_asking and self.room and (self.admission is None or self.admission.would_admit(now)):
             return accept
         verdict = self._verdict(route, b"" if message.only_asking else message.ticket or b"", now)

@@ -408,11 +408,11 @@ class Join:
         if not has_place:
             self._offers[address] = told
             self.timers[Timer.CHOOSE] = min(self.timers.get(Timer.CHOOSE, inf), now + GATHER)
-        elif self._appointment is None or told.at < self._appointment.at:
+            return out
+        out += self._give_back(told if self._appointment and told.at >= self._appointment.at else self._appointment)
+        if self._appointment is None or told.at < self._appointment.at:
             self._appointment = told
-            if not self._attempts:
-                return [*out, *self._pause(now)]
-        return out
+        return out if self._attempts else [*out, *self._pause(now)]
 
     def _refer(self, addresses: list[Address] | tuple[Address, ...], way: Way, now: float) -> Effects:
         """Supernodes that we were told of are tried next, as far as they are new in this search, by the same way."""
@@ -423,6 +423,12 @@ class Join:
                 at = now + self.timings.ladder.stagger * self._referred
                 insort(self._steps, (at, self._order(), way, address))
         return self._step(now)
+
+    def _give_back(self, told: _Told | None) -> Effects:
+        """A place that we do not need, because there is a sooner one, or we are on line: somebody else may have it."""
+        if told is None or not told.ticket:
+            return []
+        return [Send(Wire(told.address), Probe(only_asking=True, ticket=told.ticket))]
 
     def _choose(self, now: float) -> Effects:
         """All who were asked have had time to say how long one would wait: ask for a place where it is shortest."""
@@ -459,11 +465,12 @@ class Join:
         self._silent.clear()
         self._offers.clear()
         self._told.clear()
+        out: Effects = self._give_back(self._appointment)
         self._appointment = None
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
-        return [*self._drop_attempts(), joined]
+        return [*out, *self._drop_attempts(), joined]
 
     def _drop_attempts(self) -> list[Effect]:
         dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
