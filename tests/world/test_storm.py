@@ -122,7 +122,7 @@ def test_the_crowd_is_back_as_fast_as_it_can_be_taken(seed: int) -> None:
 @pytest.mark.slow
 def test_the_rule_of_the_article_does_not_come_back() -> None:
     storm = Storm(1, CLASSIC_JOIN)
-    lost = storm.break_out()
+    storm.break_out()
     storm.world.run(SETTLED + 600.0)
     assert len(storm.shut) >= 3  # and with each all that it served
     assert sum(map(storm.on_line, storm.names)) < NODES / 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from halloo.base.address import Address
 
-__all__ = ["believable", "is_private", "neighbourhood", "usable"]
+__all__ = ["believable", "is_loopback", "is_private", "neighbourhood", "usable"]
 
 _MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 host in IPv6's clothes: it has an address of its own kind
 _LOOPBACK6 = bytes(15) + b"\x01"
@@ -27,7 +27,7 @@ def usable(address: Address) -> bool:
 
 def is_private(host: bytes) -> bool:
     """Whether a host is seen only from near: this machine, its home, its company, its provider's customers."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return True
     if len(host) == 16:
         return host[0] & 0xFE == 0xFC or (host[0] == 0xFE and host[1] & 0xC0 == 0x80)
@@ -41,7 +41,8 @@ def is_private(host: bytes) -> bool:
     )
 
 
-def _is_loopback(host: bytes) -> bool:
+def is_loopback(host: bytes) -> bool:
+    """Whether a host is this machine to itself."""
     return host[0] == 127 if len(host) == 4 else host == _LOOPBACK6
 
 
@@ -54,8 +55,8 @@ def believable(address: Address, teller: bytes | None) -> bool:
         return False
     if teller is None or not is_private(address.host):
         return True
-    if _is_loopback(address.host):
-        return _is_loopback(teller)
+    if is_loopback(address.host):
+        return is_loopback(teller)
     return is_private(teller)
 
 
