@@ -77,6 +77,8 @@ class Admission:
     """When the next place is free: in the past while there is nothing to wait for."""
     _places: dict[int, bytes] = field(default_factory=dict)
     """The time of a place, in milliseconds -> for which host it is kept."""
+    _waiting: dict[int, None] = field(default_factory=dict)
+    """Those of them that are places in the line; the others were free when they were asked for."""
     _order: deque[int] = field(default_factory=deque)
     _held: Counter[bytes] = field(default_factory=Counter)
 
@@ -118,9 +120,10 @@ class Admission:
         if not proven:
             return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
-        if crowded or self._next - now > LONGEST_LINE:
+        if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
             return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
         at = self._keep(self._next, key)
+        self._waiting[at] = None
         self._next += 1 / self.pace.rate
         return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
 
@@ -141,7 +144,7 @@ class Admission:
         """A node does not need its place: it has found another."""
         key = prefix_of(host)
         at = self._read(ticket, key)
-        if at and self._places.get(at) == key:
+        if at and at in self._waiting and self._places[at] == key:
             self._release(at)
             self._next -= 1 / self.pace.rate
 
@@ -151,6 +154,11 @@ class Admission:
         return self._free(now)
 
     # --- inside
+
+    @property
+    def _most(self) -> float:
+        """Places that are kept at most, used or not."""
+        return self.pace.burst + (LONGEST_LINE + 2 * GRACE) * self.pace.rate
 
     def _free(self, now: float) -> bool:
         self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
@@ -168,6 +176,7 @@ class Admission:
 
     def _release(self, at: int) -> None:
         key = self._places.pop(at)
+        self._waiting.pop(at, None)
         self._held[key] -= 1
         if not self._held[key]:
             del self._held[key]
@@ -177,9 +186,10 @@ class Admission:
         past = int((now - GRACE) * 1000)
         while self._order and (self._order[0] <= past or self._order[0] not in self._places):
             at = self._order.popleft()
+            if at in self._waiting:
+                self._next -= 1 / self.pace.rate  # nobody came: the next who asks may
             if at in self._places:
                 self._release(at)
-                self._next -= 1 / self.pace.rate  # nobody came: the next who asks may
 
     def _ticket(self, at: int, key: bytes) -> bytes:
         time = at.to_bytes(_TIME, "big")
