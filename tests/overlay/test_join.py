@@ -377,7 +377,7 @@ def test_late_doubled_and_senseless_answers_leave_a_node_that_goes_on(
                 sky.do(sky.join.begin(sky.now))
             case _:
                 sky.run(number / 10)
-    assert len(sky.join._told) <= 400
+    assert len(sky.join._promises._told) <= 400
     if sky.join.state is State.ATTACHED:
         out = sky.join.leave()
         assert any(isinstance(effect, Unlink) for effect in out)

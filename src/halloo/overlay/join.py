@@ -47,6 +47,7 @@ from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
+from halloo.overlay.promises import Promise, Promises
 from halloo.overlay.scout import Scout
 
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "State", "Way"]
@@ -60,9 +61,8 @@ ALONE = 1.5  # seconds that only the appointment is kept, before others are trie
 REFERRED = 8  # supernodes named in refusals that are tried in one round
 SOONEST = 0.5  # seconds before which no appointment is, whatever the supernode says
 LOOK_AGAIN = 5.0  # seconds, at least, between two looks for somebody with less to do while an appointment is waited for
-WORTH = 2.0  # seconds by which another has to be sooner to be worth giving up one's place
 HINTS_EVERY = 5.0  # seconds between two rounds that begin because the local network told of somebody
-MOST_TOLD = 2 * CAPACITY  # supernodes whose word of when to come back is remembered
+MOST_TRIED = 2 * CAPACITY  # addresses that are told of where a search has failed
 
 
 class State(Enum):
@@ -128,16 +128,6 @@ class _Probed:
     with_ticket: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a supernode said: not before ``at``, then with this ticket; ``way``: how it was asked."""
-
-    address: Address
-    at: float
-    ticket: bytes
-    way: Way
-
-
 _Step = tuple[float, int, Way, Address]
 """When, in which order of equals, how, where."""
 
@@ -172,9 +162,7 @@ class Join:
     """Who had his turn since all had theirs."""
     _silent: dict[Address, None] = field(default_factory=dict)
     """Who did not answer in this search: his failure, if anybody else does; otherwise it may be our own line."""
-    _told: dict[Address, _Told] = field(default_factory=dict)
-    _offers: dict[Address, _Told] = field(default_factory=dict)
-    _appointment: _Told | None = None
+    _promises: Promises = field(default_factory=Promises)
     _referred: int = 0
     _hinted: float = -inf
 
@@ -202,10 +190,10 @@ class Join:
         """Say goodbye and stay off line."""
         out: Effects = [Send(self.peer, Leave()), Unlink(self.peer, "left")] if self.peer is not None else []
         out += self._drop_attempts()
-        self.state, self.peer, self.supernode, self._appointment = State.IDLE, None, None, None
+        self.state, self.peer, self.supernode = State.IDLE, None, None
         self._steps.clear()
         self._probes.clear()
-        self._offers.clear()
+        self._promises.forget()
         self.timers.clear()
         self.scout.rest()
         return out
@@ -215,7 +203,8 @@ class Join:
         new = self.cache.add(addresses, source=Source.LAN, wall=now + self.wall)
         if self.state is State.CLIMBING:
             return self._refer(new, Way.UDP, now)
-        if new and self.state is State.PAUSING and self._appointment is None and now >= self._hinted + HINTS_EVERY:
+        waiting = self.state is State.PAUSING and self._promises.appointment is None
+        if new and waiting and now >= self._hinted + HINTS_EVERY:
             self._hinted = now
             self.timers.clear()
             return self._climb(now)
@@ -245,8 +234,7 @@ class Join:
         if attempt is None:
             return []
         attempt.up = True
-        told = self._told.get(attempt.address)
-        ticket = (told.ticket or None) if told else None
+        ticket = self._promises.ticket(attempt.address)
         return [Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))]
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
@@ -300,12 +288,12 @@ class Join:
 
     def _climb(self, now: float) -> Effects:
         self.state, self._referred = State.CLIMBING, 0
-        self._offers.clear()
+        self._promises.offers.clear()
         ladder, begin = self.timings.ladder, now
         self._steps = []
-        due = self._appointment
-        if due is not None and due.at <= now:
-            self._appointment, begin = None, now + ALONE
+        due = self._promises.due(now)
+        if due is not None:
+            begin = now + ALONE
             self._round += 1  # one that only ever makes appointments is to be asked more and more seldom
             for at in (now, now + NO_ANSWER):
                 insort(self._steps, (at, self._order(), due.way, due.address))
@@ -319,9 +307,7 @@ class Join:
     def _entries(self, now: float) -> list[Address]:
         """Whom to try in this round: spares, then the best of the cache, none twice before all had their turn."""
         most = self.timings.ladder.entries
-        not_now = {address for address, told in self._told.items() if told.at > now}
-        if self._appointment is not None:
-            not_now.add(self._appointment.address)
+        not_now = self._promises.not_now(now)
         spares = [spare for spare in self.scout.spares if spare not in not_now and spare not in self._turned]
         chosen = spares[:most]
         but = {*not_now, *self._turned, *chosen}
@@ -336,13 +322,14 @@ class Join:
         out: Effects = []
         while self._steps and self._steps[0][0] <= now:
             _, order, way, address = self._steps.pop(0)
-            if self._waits(address, now):
+            if self._promises.waits(address, now):
                 continue
             held = self._held_until(now)
             if held > now:
                 insort(self._steps, (held, order, way, address))
                 continue
-            self._note_tried(address)
+            if len(self._tried) < MOST_TRIED:
+                self._tried[address] = None
             if way is Way.UDP:
                 out += self._probe(address, now)
             elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
@@ -360,8 +347,7 @@ class Join:
 
     def _probe(self, address: Address, now: float) -> Effects:
         request = self.requests() & 0xFFFF
-        told = self._told.get(address)
-        ticket = (told.ticket or None) if told else None
+        ticket = self._promises.ticket(address)
         self._probes[address] = _Probed(request, now, ticket is not None)
         return [Send(Wire(address), Probe(ticket=ticket, request=request))]
 
@@ -375,16 +361,7 @@ class Join:
         coming = [attempt.began + HOLD for attempt in self._attempts.values() if attempt.way is Way.UDP]
         return max((until for until in coming if until > now), default=now)
 
-    def _note_tried(self, address: Address) -> None:
-        if len(self._tried) < MOST_TOLD:
-            self._tried[address] = None
-
     # --- refusals
-
-    def _waits(self, address: Address, now: float) -> bool:
-        """Whether a supernode has said that it is not to be asked now."""
-        told = self._told.get(address)
-        return told is not None and told.at > now
 
     def _refused(
         self, message: ProbeRefuse | AttachRefused, address: Address, way: Way, now: float, *, has_place: bool
@@ -393,25 +370,18 @@ class Join:
         self.cache.add(message.supernodes, address, wall=now + self.wall)
         if not self.timings.patient:
             return []
-        has_place = has_place and bool(message.ticket)
         soonest = min(self.timings.pause, SOONEST * 2.0 ** min(self._round, LONGEST_DOUBLING))
-        told = _Told(
-            address, now + max(soonest, message.retry_after + self.rng.random() / 4), message.ticket or b"", way
-        )
-        self._told.pop(address, None)
-        self._told[address] = told
-        if len(self._told) > MOST_TOLD:
-            del self._told[next(iter(self._told))]
+        at = now + max(soonest, message.retry_after + self.rng.random() / 4)
+        promise = Promise(address, at, message.ticket or b"", way)
+        self._promises.hear(promise)
         out = self._refer(message.supernodes, way, now)
         if not message.ticket:
-            return out  # it is of no use to us, and does not say why
+            return out  # no place is kept there
         if not has_place:
-            self._offers[address] = told
+            self._promises.offers[address] = promise
             self.timers[Timer.CHOOSE] = min(self.timers.get(Timer.CHOOSE, inf), now + GATHER)
             return out
-        out += self._give_back(told if self._appointment and told.at >= self._appointment.at else self._appointment)
-        if self._appointment is None or told.at < self._appointment.at:
-            self._appointment = told
+        out += self._give_back(self._promises.keep(promise))
         return out if self._attempts else [*out, *self._pause(now)]
 
     def _refer(self, addresses: list[Address] | tuple[Address, ...], way: Way, now: float) -> Effects:
@@ -424,23 +394,20 @@ class Join:
                 insort(self._steps, (at, self._order(), way, address))
         return self._step(now)
 
-    def _give_back(self, told: _Told | None) -> Effects:
+    def _give_back(self, promise: Promise | None) -> Effects:
         """A place that we do not need, because there is a sooner one, or we are on line: somebody else may have it."""
-        if told is None or not told.ticket:
+        if promise is None:
             return []
-        return [Send(Wire(told.address), Probe(only_asking=True, ticket=told.ticket))]
+        return [Send(Wire(promise.address), Probe(only_asking=True, ticket=promise.ticket))]
 
     def _choose(self, now: float) -> Effects:
         """All who were asked have had time to say how long one would wait: ask for a place where it is shortest."""
-        if self.state is not State.CLIMBING or self._attempts or not self._offers:
+        if self.state is not State.CLIMBING or self._attempts or not self._promises.offers:
             return []
-        best = min(self._offers.values(), key=lambda told: (told.at, self.rng.random()))
-        if self._appointment is not None and best.at > self._appointment.at - WORTH:
+        best = self._promises.best_offer(self.rng)
+        if best is None:
             return self._pause(now)
-        del self._offers[best.address]
-        if best.way is not Way.UDP:
-            self._appointment = best
-            return self._pause(now)
+        del self._promises.offers[best.address]
         self.timers[Timer.CHOOSE] = now + NO_ANSWER
         return self._probe(best.address, now)
 
@@ -463,10 +430,8 @@ class Join:
         self._steps.clear()
         self._probes.clear()
         self._silent.clear()
-        self._offers.clear()
-        self._told.clear()
-        out: Effects = self._give_back(self._appointment)
-        self._appointment = None
+        out: Effects = self._give_back(self._promises.appointment)
+        self._promises.forget()
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
@@ -490,7 +455,7 @@ class Join:
     def _stop_climbing(self) -> Effects:
         self._probes.clear()
         self._steps.clear()
-        self._offers.clear()
+        self._promises.offers.clear()
         self.timers.clear()
         return self._drop_attempts()
 
@@ -502,12 +467,10 @@ class Join:
         if self.timings.jitter:
             most = min(self.timings.pause, 2.0 ** min(self._round, LONGEST_DOUBLING))
             until = now + self.rng.random() * most
-        if self._appointment is not None:
-            left = self._appointment.at - now
-            until = min(self._appointment.at, now + max(LOOK_AGAIN, left / 2))
-        elif self.timings.patient and len(self.cache):
-            waits = [self._told[known].at for known in self.cache.addresses() if self._waits(known, now)]
-            if len(waits) == len(self.cache):
-                until = min(waits)
+        appointment = self._promises.appointment
+        if appointment is not None:
+            until = min(appointment.at, now + max(LOOK_AGAIN, (appointment.at - now) / 2))
+        elif self.timings.patient:
+            until = self._promises.first_of(self.cache.addresses(), now) or until
         self.timers[Timer.ROUND] = until
         return out
