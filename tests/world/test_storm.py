@@ -105,6 +105,35 @@ class Storm:
         return times[max(0, int(share * len(self.lost) + 0.999) - 1)]
 
 
+def test_who_is_too_many_for_a_moment_waits_for_a_moment() -> None:
+    town = Town(1, supernodes=1)
+    names = [f"node{number}" for number in range(60)]
+    for name in names:
+        town.stranger(name)
+    taken = town.node("supernode0").supernode
+    assert taken is not None
+    town.world.run(0.8)
+    assert len(taken.clients) == Pace().burst
+    town.world.run(1.0 + 30 / Pace().rate + 3.0)
+    assert all(town.node(name).join.state is State.ATTACHED for name in names)
+
+
+def test_a_spare_is_at_hand_when_a_supernode_dies_alone() -> None:
+    town = Town(1, supernodes=6)
+    town.user("alice")
+    town.world.run(30.0)
+    join = town.node("alice").join
+    (mine,) = [name for name in town.world.residents if town.world.residents[name].address == join.supernode]
+    spare = join.scout.spares[0]
+    town.world.kill(mine)
+    assert join.peer is not None
+    town.world.ask(town.world.residents["alice"], [Unlink(join.peer, "no answer")])
+    began = town.world.now
+    town.world.run(began + 2.0, lambda: join.state is State.ATTACHED)
+    assert join.supernode == spare
+    assert town.world.now - began <= 4.5 * 2 * town.world.net.delay
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_crowd_is_back_as_fast_as_it_can_be_taken(seed: int) -> None:

@@ -162,7 +162,7 @@ class Admission:
 
     def _free(self, now: float) -> bool:
         self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
-        return self._next <= now
+        return self._next <= now + 1e-6  # sums of halves and thirds are not exact
 
     def _keep(self, at: float, key: bytes) -> int:
         """Keep a place for a host, from ``at`` on; its number."""

@@ -28,7 +28,7 @@ from halloo.overlay.admission import FULL, Admission, Verdict
 
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
-FEW = 4  # supernodes named to who may have made its address up: the answer is hardly longer than the question
+FEW = 2  # supernodes named to who may have made its address up: the datagram is twice as long as his at the most
 MANY = 20  # to who has shown that it hears us
 
 
