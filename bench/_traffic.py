@@ -172,7 +172,9 @@ async def _sockets(rng: random.Random) -> None:
                 await phone.open(address, supernode=True)
                 phone.driver.do(phone.node.begin(phone.driver.now))
             makes = _names(rng)
-            people = [await _person(stack, descriptor, name) for name in [next(makes) for _ in range(3)]]
+            people = [
+                await _person(stack, descriptor, name) for name in [next(makes) for _ in range(3)]
+            ]
             tasks = [asyncio.create_task(_takes_calls(phone)) for phone in people]
             for _ in range(4):
                 caller, callee = rng.sample(people, 2)

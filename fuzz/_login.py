@@ -288,3 +288,5 @@ def login_subjects(subject: type[Any], peer: Pick, route: Pick) -> tuple[Any, ..
             },
         ),
     )
+
+

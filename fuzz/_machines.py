@@ -148,7 +148,7 @@ def _kinds(*things: Any) -> tuple[str, ...]:
 
 def _join_hears(join: Any, message: Any, sender: Any, now: float) -> Any:
     if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
-        known = next(iter(join._probes), None)
+        known = next(iter(join._probes or join.scout._asked), None)
         return join.probed(message, Wire(known) if known and message.request % 2 else sender, now)
     return join.receive(message, sender, now) if isinstance(sender, int) else []
 
@@ -212,6 +212,10 @@ def _board_hears(board: Any, message: Any, sender: Any, now: float) -> Any:
         named = Party(bytes(32), _Named(_either(Random(message.rate), "alice", "bob", "carol")))  # type: ignore[arg-type]
         return _follow(board, board.invited(message, sender, named, Wire(LOGIN), now), now)
     return _follow(board, board.heard(message, message.call, sender, now), now)
+
+
+def _ticket(admission: Any, at: int, host: bytes) -> bytes:
+    return bytes(admission._ticket(at, host))
 
 
 @dataclass(frozen=True)
@@ -332,11 +336,25 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "join",
         _of_nodes("join"),
-        lambda join: (join.state.name, _kinds(*(a.route for a in join._attempts.values())), bool(join._probes)),
+        lambda join: (
+            join.state.name,
+            _kinds(*(attempt.route for attempt in join._attempts.values())),
+            bool(join._probes),
+            join._promises.appointment is not None,
+            bool(join._promises.offers),
+            bool(join.scout._asked),
+        ),
         _join_hears,
-        intents={"begin": lambda join, _, now: join.begin(now), "leave": lambda join, *_: join.leave()},
+        intents={
+            "begin": lambda join, _, now: join.begin(now),
+            "leave": lambda join, *_: join.leave(),
+            "heard_of": lambda join, rng, now: join.heard_of((any_address(rng), any_address(rng)), now),
+        },
         tidings={"up": lambda join, rng, now: join.up(peer(rng), now), "down": _down},
-        real=lambda join: {"request": list(join._probes.values())},
+        real=lambda join: {
+            "request": [asked.request for asked in (*join._probes.values(), *join.scout._asked.values())],
+            "ticket": [promise.ticket for promise in join._promises._told.values()],
+        },
         bounds=_OVERLAY,
     ),
     Subject(
@@ -357,6 +375,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "node": [_id(held.key) for held in it._parties.values()],
             "request": list(it.keeper._spreads),
             "token": _tokens(it),
+            "ticket": [_ticket(it.clients.admission, at, host) for at, host in it.clients.admission._places.items()],
         },
         bounds=_OVERLAY,
     ),

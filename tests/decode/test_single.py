@@ -61,7 +61,9 @@ def test_a_stream(suite: Suite) -> None:
     part = told(suite, kept["opening"] + kept["covered"])
     assert part.name == f"stream of the {suite.name} suite"
     assert not part.faults
-    expected = ["payload" if each["type"] is None else Control(each["type"]).name.lower() for each in kept["frames"]]
+    expected = [
+        "payload" if each["type"] is None else Control(each["type"]).name.lower() for each in kept["frames"]
+    ]
     assert [each.name for each in part.parts] == ["opening", *expected]
     short = told(suite, (kept["opening"] + kept["covered"])[:-2])
     assert short.parts[-1].name == "cut short"

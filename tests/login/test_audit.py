@@ -40,7 +40,9 @@ def written(story: list[tuple[str, EntryKind, int]]) -> list[LogEntry]:
 
 
 def head_of(log: list[LogEntry], wall: float = WALL) -> Head:
-    return Head(network=b"network!", count=len(log), newest=LEDGER.hash_of(log[-1]) if log else b"", wall=int(wall))
+    return Head(
+        network=b"network!", count=len(log), newest=LEDGER.hash_of(log[-1]) if log else b"", wall=int(wall)
+    )
 
 
 def holds(log: list[LogEntry], head: Head) -> bool:
@@ -293,5 +295,7 @@ def test_old_revocations_are_forgotten_and_new_ones_bounded() -> None:
     rng = random.Random(1)
     full = Revocations(LEDGER)
     for number in range(1, MAX_HELD + 20):
-        full.add(LogEntry(number=number, kind=EntryKind.REVOKED, name=rng.randbytes(16), wall=int(WALL)), WALL)
+        full.add(
+            LogEntry(number=number, kind=EntryKind.REVOKED, name=rng.randbytes(16), wall=int(WALL)), WALL
+        )
     assert len(full) == MAX_HELD

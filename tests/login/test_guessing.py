@@ -30,7 +30,9 @@ def test_guessing_one_name_from_everywhere_is_slowed_down_and_forgiven() -> None
     office = Office()
     office.sign_up("ada")
     office.fresh_key()
-    verdicts = [office.ask(Purpose.LOGIN, "ada", f"guess{i}", host=host(i)).verdict for i in range(NAME.burst + 1)]
+    verdicts = [
+        office.ask(Purpose.LOGIN, "ada", f"guess{i}", host=host(i)).verdict for i in range(NAME.burst + 1)
+    ]
     assert verdicts == [Verdict.REFUSED] * NAME.burst + [Verdict.TOO_MANY]
     slowed = office.ask(Purpose.LOGIN, "ada", "secret", host=host(99))
     assert slowed.verdict == Verdict.TOO_MANY

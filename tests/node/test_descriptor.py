@@ -44,7 +44,7 @@ def test_the_login_servers_are_not_readable_in_it() -> None:
         ('profile = "plain"', 'profile = "quantum"'),
         ("root_key", "key_root"),
         ("= [", "= "),
-        ('signature = "', 'signature = "!'),
+        ("signature = \"", "signature = \"!"),
     ],
 )
 def test_an_altered_file_is_refused(old: str, new: str) -> None:

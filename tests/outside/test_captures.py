@@ -146,14 +146,9 @@ def test_without_keys_the_frames_are_still_told_apart(heard: tuple[str, Path]) -
     _, folder = heard
     with_keys, without = decoded(folder, "lo.pcap"), decoded(folder, "lo.pcap", keys=False)
     assert without[-1]["faults"] == 0
-    assert (
-        [(one["number"], one["part"]["name"]) for one in without[:-1] if one["way"] == "udp"]
-        == [  # type: ignore[index]
-            (one["number"], one["part"]["name"])
-            for one in with_keys[:-1]
-            if one["way"] == "udp"  # type: ignore[index]
-        ]
-    )
+    assert [(one["number"], one["part"]["name"]) for one in without[:-1] if one["way"] == "udp"] == [  # type: ignore[index]
+        (one["number"], one["part"]["name"]) for one in with_keys[:-1] if one["way"] == "udp"  # type: ignore[index]
+    ]
 
 
 @pytest.mark.parametrize("name", ["lo.pcap", "one.pcapng"])

@@ -115,18 +115,8 @@ def test_nmap_learns_nothing(tmp_path: Path, profile: str) -> None:
             )
             login = knocked.network.login_servers[0].rpartition(":")[2]
             said += await asyncio.to_thread(
-                outsider,
-                "nmap",
-                "-Pn",
-                "-n",
-                "-sV",
-                "--version-light",
-                "--host-timeout",
-                "60s",
-                "-p",
-                login,
-                "127.0.0.1",
-                within=90,
+                outsider, "nmap", "-Pn", "-n", "-sV", "--version-light", "--host-timeout", "60s", "-p", login,
+                "127.0.0.1", within=90,
             )
             print(said)
             assert "halloo" not in said.lower()

@@ -13,7 +13,7 @@ from walled import WALL_BESIDE, WALL_INSIDE, Running, Walled, needs
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
-ONLY_443 = "ip daddr 10.77.3.0/24 tcp dport 443 accept"
+ONLY_443 = 'ip daddr 10.77.3.0/24 tcp dport 443 accept'
 NOTHING = ""
 PROXY_PORT = 3128
 

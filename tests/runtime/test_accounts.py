@@ -104,7 +104,6 @@ def append(accounts: AccountsInDatabase, name: str, key: bytes = b"key", kind: E
 def test_two_servers_write_one_log_without_gaps(tmp_path: Path) -> None:
     path = tmp_path / "accounts.sqlite"
     AccountsInDatabase(url(path)).close()
-
     def write(accounts: AccountsInDatabase, who: str) -> None:
         for number in range(40):
             append(accounts, f"{who}{number % 3}")

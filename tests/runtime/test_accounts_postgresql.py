@@ -148,6 +148,8 @@ def test_servers_that_start_at_once_on_one_file(tmp_path: Path) -> None:
 
 def _started_at_once(url: str) -> None:
     program = "import sys; from halloo.runtime.accounts_sql import AccountsInDatabase as A; A(sys.argv[1]).close()"
-    beginners = [subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE) for _ in range(4)]
+    beginners = [
+        subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE) for _ in range(4)
+    ]
     faults = [beginner.communicate(timeout=30)[1].decode() for beginner in beginners]
     assert [beginner.returncode for beginner in beginners] == [0] * 4, faults

@@ -115,7 +115,7 @@ def test_it_is_tls_of_today_and_shows_no_certificate_to_a_listener() -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 ) -> AsyncIterator[Address]:
     """A port where each connection is served; those still served are ended at the end."""
     served: list[asyncio.Task[None]] = []

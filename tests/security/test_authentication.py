@@ -126,7 +126,9 @@ def test_who_steals_alices_key_cannot_pose_to_alice_as_bob(suite: Suite) -> None
     (hello,) = attacker.said(Hello)
     stolen = attacker.kit.private[ALICE]
     for shows in (BOB, ALICE):
-        forged, _, _ = attacker.forged_answer(hello, shows=shows, signs=stolen, credential=attacker.kit.credential(BOB))
+        forged, _, _ = attacker.forged_answer(
+            hello, shows=shows, signs=stolen, credential=attacker.kit.credential(BOB)
+        )
         attacker.tell(BOB, ALICE, forged)
     assert attacker.ups(ALICE) == []
     # And towards her as the side that answers:

@@ -34,7 +34,9 @@ def proof(suite: Suite, password: str = PASSWORD, network: bytes = NETWORK) -> b
 
 def written(office: Office, **changes: Any) -> tuple[Letter, Correspondence]:
     """A letter of ada's."""
-    application = Application(purpose=Purpose.LOGIN, name="ada", proof=b"p" * 16, key=office.key, wall=int(WALL))
+    application = Application(
+        purpose=Purpose.LOGIN, name="ada", proof=b"p" * 16, key=office.key, wall=int(WALL)
+    )
     return write_letter(
         office.suite, office.letter_key, replace(application, **changes), office.private, 9, random.Random(1)
     )
@@ -213,7 +215,9 @@ def test_a_stolen_file_can_be_guessed_at(suite: Suite) -> None:
     office = signed_up(suite, proof(suite))
     account = office.accounts.find("ada")
     assert account is not None
-    found = [word for word in WORDS if office.server._stored(account.salt, proof(suite, word)) == account.proof]
+    found = [
+        word for word in WORDS if office.server._stored(account.salt, proof(suite, word)) == account.proof
+    ]
     assert found == [PASSWORD]
     # One list of digests made beforehand serves for all networks in classic, for one name of one network in modern.
     made_before = {proof(suite, word, b"another!"): word for word in WORDS}

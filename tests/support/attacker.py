@@ -345,7 +345,9 @@ class Attacker:
         suite = self.suite
         private = suite.answer_envelope.make(self.rng, self.kit.private[THIEF])
         secret, enclosed = suite.envelope.enclose(hello.envelope, self.rng)
-        bare = HelloAnswer(to=hello.link, link=link, envelope=suite.answer_envelope.public(private), enclosed=enclosed)
+        bare = HelloAnswer(
+            to=hello.link, link=link, envelope=suite.answer_envelope.public(private), enclosed=enclosed
+        )
         transcript = after_answer(suite, hello, bare)
         proof = self.forged_proof(RESPONDER, secret, transcript, shows=shows, signs=signs, credential=credential)
         return replace(bare, proof=proof), private, secret

@@ -43,7 +43,9 @@ class Office:
         self.login = self.suite.network_identity.make(rng)
         self.letter = self.suite.network_envelope.make(rng, b"")
         self.letter_key = self.suite.network_envelope.public(self.letter)
-        self.server = LoginServer(self.suite, NETWORK, self.login, self.letter, self.accounts, rng, WALL, self.limits)
+        self.server = LoginServer(
+            self.suite, NETWORK, self.login, self.letter, self.accounts, rng, WALL, self.limits
+        )
         public = self.suite.network_identity.public(self.login)
         self.notary = Notary(NETWORK, (public,), self.suite.network_identity.verify, self.suite.identity.verify)
         self.ledger = Ledger(self.suite.digest, NETWORK)

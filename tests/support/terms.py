@@ -1,11 +1,11 @@
 """Symbols for cryptography that is perfect, and what follows from some of them.
 
-public, secret, id       atoms
-tuple, hash, key         put together by whoever has the parts; a tuple is taken apart by anybody
-envelope                 a public key, of its private part
-enclosed                 a secret under an envelope
-sealed                   key, text, what stands beside
-signature                of a user over a text: made with the secret "sk NAME"
+    public, secret, id       atoms
+    tuple, hash, key         put together by whoever has the parts; a tuple is taken apart by anybody
+    envelope                 a public key, of its private part
+    enclosed                 a secret under an envelope
+    sealed                   key, text, what stands beside
+    signature                of a user over a text: made with the secret "sk NAME"
 """
 
 from __future__ import annotations

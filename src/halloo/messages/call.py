@@ -1,11 +1,11 @@
 """One call, between two users, over the sealed link between them.
 
-caller                      callee
-  | ------- Invite --------> |   RINGING
-  | <------ Ringing -------- |
-  | <------ Answer --------- |   TALKING
-  | <====== sound =========> |
-  | ------- Bye -----------> |   OVER          (or Decline: refused, busy)
+    caller                      callee
+      | ------- Invite --------> |   RINGING
+      | <------ Ringing -------- |
+      | <------ Answer --------- |   TALKING
+      | <====== sound =========> |
+      | ------- Bye -----------> |   OVER          (or Decline: refused, busy)
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """How two strangers become a link: three messages, the first in the open, identities under seal.
 
-initiator                                   responder
-  | --- Hello (envelope) ------------------> |
-  | <-- HelloRetry (cookie) ---------------- |   only when many knock: the Hello again, with the cookie
-  | <-- HelloAnswer (secret, envelope, proof) |
-  | --- Finish (secret, proof) ------------> |
-  | <================ sealed ==============> |
-  | --- Renew (envelope) ------------------> |   each hour: fresh keys
-  | <-- RenewAnswer (secret, envelope) ----- |
-  | --- RenewFinish (secret) --------------> |
-  | --- Goodbye ---------------------------> |   either side, once
+    initiator                                   responder
+      | --- Hello (envelope) ------------------> |
+      | <-- HelloRetry (cookie) ---------------- |   only when many knock: the Hello again, with the cookie
+      | <-- HelloAnswer (secret, envelope, proof) |
+      | --- Finish (secret, proof) ------------> |
+      | <================ sealed ==============> |
+      | --- Renew (envelope) ------------------> |   each hour: fresh keys
+      | <-- RenewAnswer (secret, envelope) ----- |
+      | --- RenewFinish (secret) --------------> |
+      | --- Goodbye ---------------------------> |   either side, once
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from __future__ import annotations
 from halloo.base.address import Address
 from halloo.base.machine import Message
 from halloo.messages.log import SignedHead
-from halloo.wire.command import Form, address, addresses, command, nested, number, request_id, wide
+from halloo.wire.command import Form, address, addresses, blob, command, flag, nested, number, request_id, wide
 
 __all__ = [
     "Attach",
@@ -36,10 +36,19 @@ __all__ = [
 ]
 
 
+MAX_TICKET = 32  # bytes of a ticket: a time and a check, of whatever make
+
+
 @command(27, Form.REQUEST)
 class Probe(Message):
-    """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps."""
+    """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps.
 
+    ``only_asking``: I have a supernode, and would like to know you.  ``ticket``: you told me to come back with it;
+    with both, I do not need the place that you keep for me.
+    """
+
+    only_asking: bool = flag(0x13, default=False)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
@@ -53,20 +62,22 @@ class ProbeAccept(Message):
 
 @command(29, Form.REPLY)
 class ProbeRefuse(Message):
-    """Not here; try these."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``."""
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=20, default=())
     retry_after: int = number(0x03, most=3600, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
 @command(30, Form.REQUEST)
 class Attach(Message):
-    """Be my supernode.  ``uptime`` in seconds, ``port`` where I listen on UDP and TCP."""
+    """Be my supernode.  ``uptime`` in seconds, ``port`` where I listen on UDP and TCP; ``ticket`` as in Probe."""
 
     node: bytes = wide(0x01)
     port: int = number(0x02, most=0xFFFF)
     uptime: int = number(0x03, most=1 << 32, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
@@ -87,10 +98,11 @@ class Attached(Message):
 
 @command(32, Form.REPLY)
 class AttachRefused(Message):
-    """No room; try these, or me again after ``retry_after`` seconds."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``."""
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
     retry_after: int = number(0x03, most=3600, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 

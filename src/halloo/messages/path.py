@@ -1,10 +1,10 @@
 """How two nodes reach each other by a third: borrow a relay.
 
-caller                    supernode of the callee              callee
-  | --- RelayRequest --------> |                                 |
-  |                            | --- RelayOffer (token) -------> |
-  | <-- RelayGranted (token) - |                                 |
-  | === Forward(token) ======> | === Forward(its token) =======> |
+    caller                    supernode of the callee              callee
+      | --- RelayRequest --------> |                                 |
+      |                            | --- RelayOffer (token) -------> |
+      | <-- RelayGranted (token) - |                                 |
+      | === Forward(token) ======> | === Forward(its token) =======> |
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from halloo.messages.credential import Party, credential_of
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
 from halloo.node.switchboard import Switchboard
+from halloo.overlay.admission import Admission, Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Join, Joined, Lost
 from halloo.overlay.publish import Publisher
@@ -55,6 +56,8 @@ class NodeSetup:
     wall: float
     supernode: bool = False
     max_clients: int = 800
+    pace: Pace | None = field(default_factory=Pace)
+    """How fast a supernode takes others in; None: as fast as they come."""
     has_proxy: bool = False
     """Whether an HTTP proxy can make TCP connections for this machine."""
     max_relayed: float = inf
@@ -79,7 +82,7 @@ class Node:
         self._parties: dict[Peer, tuple[Party, Route]] = {}
         self._offers: dict[int, Channel] = {}
         port = setup.reachable[0].port if setup.reachable else 0
-        setup.cache.add(setup.descriptor.supernodes)
+        setup.cache.pin(setup.descriptor.supernodes)
         self.cache = setup.cache
         peers, streams, requests = self._peers, self._streams, self._requests
         self.join = Join(
@@ -123,6 +126,8 @@ class Node:
             setup.wall,
             setup.max_clients,
         )
+        if setup.pace is not None:
+            supernode.clients.admission = Admission(setup.persona.suite.digest, setup.rng, setup.pace)
         if self.papers.watch is not None:
             supernode.keeper.newest_entry = self.papers.watch.newest_entry
         return supernode

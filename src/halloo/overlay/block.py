@@ -251,12 +251,11 @@ class Block:
             self.cache.failed(failed)
             self._failed[failed] = now + LOOK_AGAIN
             self._soon(Timer.LOOK, now + LOOK_SOON)
-        link = self._links.pop(peer, None)
-        if link is None or self._by_node.get(link.node) != peer:
+        node = self._unlinked(peer)
+        if node is None:
             return []
-        del self._by_node[link.node]
         self._soon(Timer.LOOK, now + LOOK_SOON)
-        return self._doubt(link.node, now)
+        return self._doubt(node, now)
 
     # --- what is heard
 
@@ -408,7 +407,7 @@ class Block:
             elif link.unwanted_since == inf:
                 link.unwanted_since = now
             elif now - link.unwanted_since > UNWANTED_FOR:
-                del self._links[peer], self._by_node[link.node]
+                self._unlinked(peer)
                 out.append(Unlink(peer, "not needed"))
         return out
 
@@ -502,6 +501,14 @@ class Block:
             self._links.pop(other, None)
             return [Unlink(other, "one link is enough")]
         return []
+
+    def _unlinked(self, peer: Peer) -> bytes | None:
+        """Forget a link; the node that was reached by it, if there is no other one to it."""
+        link = self._links.pop(peer, None)
+        if link is None or self._by_node.get(link.node) != peer:
+            return None
+        del self._by_node[link.node]
+        return link.node
 
     # --- what happens in the block
 
@@ -640,9 +647,9 @@ class Block:
         self._changed = True
         self._soon(Timer.PLACE, now + PLACE_EVERY)
         out: Effects = [MemberGone(member.address)]
-        peer = self._by_node.pop(member.node, None)
+        peer = self._by_node.get(member.node)
         if peer is not None:
-            self._links.pop(peer, None)
+            self._unlinked(peer)
             out.append(Unlink(peer, "it does not answer"))
         self._spread(now, gone=(member,))
         return out
