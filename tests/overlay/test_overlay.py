@@ -1,4 +1,4 @@
-"""Host cache, slots, directory, records: what the directory is made of."""
+"""Slots, directory, records: what the directory is made of."""
 
 from __future__ import annotations
 
@@ -9,50 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halloo.base.address import Address, Peer
+from halloo.base.address import Peer
 from halloo.base.effects import Send
-from halloo.base.errors import PeerError, UsageError
+from halloo.base.errors import PeerError
 from halloo.messages.credential import Entry, Listing, Record, list_entry
 from halloo.messages.overlay import Found, Search, Store, Stored
 from halloo.overlay.directory import KEEP_FOR, Directory
-from halloo.overlay.hostcache import CAPACITY, HostCache
 from halloo.overlay.slots import SLOT_SIZE, members, slot_of
 from halloo.sim.town import Town
 from halloo.sim.world import WALL
-
-ADDRESSES = st.builds(
-    Address, st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.integers(1, 0xFFFF)
-)
-
-
-@given(st.lists(ADDRESSES, max_size=300), st.randoms())
-def test_a_host_cache_comes_back_from_its_file(addresses: list[Address], rng: random.Random) -> None:
-    cache = HostCache()
-    cache.add(addresses)
-    for address in addresses[::3]:
-        cache.succeeded(address, 1.8e9)
-    for address in addresses[::5]:
-        cache.failed(address)
-    assert len(cache) <= CAPACITY
-    again = HostCache.load(cache.dump())
-    assert set(again.addresses()) == set(cache.addresses())
-    assert again.dump() == cache.dump()
-
-
-def test_the_best_come_first() -> None:
-    cache, rng = HostCache(), random.Random(1)
-    good, fresh, bad = (Address.parse(f"192.0.2.{i}:1") for i in (1, 2, 3))
-    cache.add([bad, fresh, good])
-    cache.succeeded(good, 1.8e9)
-    cache.failed(bad)
-    assert cache.best(5, rng) == [good, fresh, bad]
-
-
-@given(st.text(max_size=200))
-def test_any_file_is_a_host_cache_or_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        HostCache.load(text)
-    HostCache.load("halloo hostcache 1\n" + text)
 
 
 @given(st.sets(st.binary(min_size=8, max_size=8), min_size=1, max_size=400), st.integers(0, 7))

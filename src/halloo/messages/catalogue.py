@@ -1,18 +1,24 @@
 """Number to message: the language of the network, and which part of it may be spoken where.
 
 ``OPEN`` is what may come outside a link, from anybody; ``SEALED`` what two nodes with a link say to each other.
-A message of one kind in the place of the other is not understood there.
+A message of one in the place of the other is not understood there; searching is in both.
 """
 
 from __future__ import annotations
 
-from halloo.messages import call, link, log, login, overlay, path
+from halloo.messages import block, call, directory, link, log, login, overlay, path
 from halloo.wire.command import Catalogue
 
 __all__ = ["OPEN", "SEALED"]
 
 OPEN = Catalogue(
     [
+        block.Here,
+        block.Where,
+        directory.Found,
+        directory.Keep,
+        directory.Kept,
+        directory.Search,
         link.Hello,
         link.HelloAnswer,
         link.HelloRetry,
@@ -29,11 +35,27 @@ OPEN = Catalogue(
 
 SEALED = Catalogue(
     [
+        block.Beat,
+        block.Compare,
+        block.Differs,
+        block.Mesh,
+        block.Meshed,
+        block.News,
+        block.Replicate,
+        block.Replicated,
+        block.Summary,
+        block.Wanted,
         call.Answer,
         call.Bye,
         call.Decline,
         call.Invite,
         call.Ringing,
+        directory.AtlasAsked,
+        directory.AtlasTold,
+        directory.Found,
+        directory.Search,
+        directory.Store,
+        directory.Stored,
         link.Goodbye,
         link.Renew,
         link.RenewAnswer,
@@ -45,16 +67,9 @@ SEALED = Catalogue(
         overlay.Attach,
         overlay.AttachRefused,
         overlay.Attached,
-        overlay.Found,
         overlay.Leave,
-        overlay.Mesh,
-        overlay.Meshed,
         overlay.Ping,
         overlay.Pong,
-        overlay.Replicate,
-        overlay.Search,
-        overlay.Store,
-        overlay.Stored,
         path.RelayClose,
         path.RelayGranted,
         path.RelayOffer,

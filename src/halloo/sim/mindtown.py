@@ -25,6 +25,7 @@ from halloo.node.descriptor import create
 from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
 from halloo.node.profile import Profile
+from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
 from halloo.sim.desk import Work
@@ -37,7 +38,7 @@ from halloo.sim.world import WALL
 __all__ = ["Household", "MindTown"]
 
 LOGIN = Address.parse("10.0.0.1:33033")
-FIRST_ADDRESSES = 20  # supernodes that the network's description names: the first that were there
+FIRST_ADDRESSES = 32  # supernodes that the network's description names; the others have accounts
 PORT = 33033
 
 
@@ -76,6 +77,8 @@ class MindTown:
     valid_for: int = VALID_FOR
     recorded: tuple[type[Event], ...] = (Event,)
     max_clients: int = 800
+    pace: Pace | None = field(default_factory=Pace)
+    """How fast supernodes take others in, as they are told."""
 
     def __post_init__(self) -> None:
         addresses = tuple(supernode_address(i) for i in range(self.supernodes))
@@ -90,7 +93,7 @@ class MindTown:
         self._ledger = Ledger(self.suite.digest, self.descriptor.id)
         self._settle_login_server()
         for i, address in enumerate(addresses):
-            self.household(f"supernode{i}", address, supernode=True)
+            self.household(f"supernode{i}", address, supernode=True, user=i >= FIRST_ADDRESSES)
 
     @property
     def suite(self) -> Suite:
@@ -147,6 +150,7 @@ class MindTown:
             WALL,
             supernode=held.supernode,
             max_clients=self.max_clients,
+            pace=self.pace,
         )
         node = Node(setup)
         held.cache = node.cache

@@ -21,6 +21,7 @@ from halloo.call.call import Answered, Ended, Rang
 from halloo.messages.credential import Entry
 from halloo.node.node import Node
 from halloo.node.profile import profile_named
+from halloo.overlay.admission import Pace
 from halloo.overlay.join import Joined, JoinFailed, Lost
 from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
@@ -103,6 +104,7 @@ class Play:
             net={"distances": Distances(setting.seed), "loss": setting.loss},
             timings=profile.join,
             recorded=(),
+            pace=Pace(rate=setting.work.logins),
         )
         self.world = self.town.world
         self.world.crashed = self.crashed

@@ -28,6 +28,7 @@ from halloo.sim.world import WALL, Owner, Resident, World
 
 __all__ = ["Town"]
 
+IN_DESCRIPTOR = 32  # supernodes that the network's description names; the others have accounts
 LOGIN = Address.parse("10.0.0.1:33033")
 
 
@@ -57,7 +58,8 @@ class Town:
     def __post_init__(self) -> None:
         self.world = World(self.seed, **self.net)
         addresses = tuple(self._spread(_supernode_address(i)) for i in range(self.supernodes))
-        descriptor, secrets = create("town", self.profile, (LOGIN,), addresses, WALL, Random(f"{self.seed}/network"))
+        named = addresses[:IN_DESCRIPTOR]
+        descriptor, secrets = create("town", self.profile, (LOGIN,), named, WALL, Random(f"{self.seed}/network"))
         self.descriptor: Descriptor = descriptor
         self.secrets: Secrets = secrets
         self.notary = descriptor.notary
@@ -65,7 +67,8 @@ class Town:
         self._hosts = 0
         self._settle_login_server()
         for i, address in enumerate(addresses):
-            self._settle(f"supernode{i}", address, supernode=True)
+            account = f"supernode{i}" if address not in named else ""
+            self._settle(f"supernode{i}", address, supernode=True, credential_for=account)
 
     @property
     def suite(self) -> Suite:
