@@ -62,6 +62,7 @@ class Town:
         descriptor, secrets = create("town", self.profile, (LOGIN,), named, WALL, Random(f"{self.seed}/network"))
         self.descriptor: Descriptor = descriptor
         self.secrets: Secrets = secrets
+        self.notary = descriptor.notary
         self.accounts = AccountsInMemory()
         self._hosts = 0
         self._settle_login_server()
@@ -115,7 +116,7 @@ class Town:
         rng = self.world.rng(name)
         private = self.suite.identity.make(rng)
         credential = self.credential(credential_for, self.suite.identity.public(private)) if credential_for else b""
-        persona = Persona(self.suite, self.descriptor.notary, private, credential, rng)
+        persona = Persona(self.suite, self.notary, private, credential, rng)
         setup = NodeSetup(
             self.descriptor, persona, HostCache(), (address,), self.sound, rng, WALL, supernode=supernode
         )
@@ -150,6 +151,6 @@ class Town:
             self.suite, self.descriptor.id, self.secrets.login, self.secrets.letter, self.accounts, rng, WALL
         )
         server.valid_for = self.valid_for
-        persona = Persona(self.suite, self.descriptor.notary, self.suite.identity.make(rng), b"", rng)
+        persona = Persona(self.suite, self.notary, self.suite.identity.make(rng), b"", rng)
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (LOGIN.host,), WALL)
         self.world.settle("login", Station(endpoint, LoginMind(server)), LOGIN)
