@@ -14,7 +14,7 @@ from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.sim.distances import Distances
-from halloo.sim.mindtown import MindTown, user_address
+from halloo.sim.mindtown import MindTown, public_host, user_address
 from halloo.sim.nat import KINDS, Box
 from halloo.sim.quiet import BEAT, PCM, quiet
 from halloo.sim.town import Town
@@ -39,7 +39,7 @@ class Bytes:
         self.town._address = lambda: address  # type: ignore[method-assign]
         resident = self.town.user(name)
         if kind.translates:
-            resident.box = Box(kind, bytes([20]) + address.host[1:], self.world.rng(f"box of {name}"))
+            resident.box = Box(kind, public_host(address), self.world.rng(f"box of {name}"))
             self.world._boxes[resident.box.host] = resident.box
 
     def node(self, name: str) -> Any:

@@ -68,6 +68,7 @@ def sim(
     if scenario is None:
         _list(context, as_json=as_json)
         return
+    scenario = scenario.lower()
     if scenario not in SCENARIOS:
         raise UsageError(f"there is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     chosen = SCENARIOS[scenario]

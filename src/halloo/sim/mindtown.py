@@ -35,7 +35,7 @@ from halloo.sim.quiet import quiet
 from halloo.sim.records import IndexedAccounts, shared_notary
 from halloo.sim.world import WALL
 
-__all__ = ["Household", "MindTown"]
+__all__ = ["Household", "MindTown", "public_host", "supernode_address", "user_address"]
 
 LOGIN = Address.parse("10.0.0.1:33033")
 FIRST_ADDRESSES = 32  # supernodes that the network's description names; the others have accounts
@@ -58,7 +58,7 @@ class Household:
     @property
     def host(self) -> bytes:
         """The host that others see it as."""
-        return _public(self.address) if self.kind is not None and self.kind.translates else self.address.host
+        return public_host(self.address) if self.kind is not None and self.kind.translates else self.address.host
 
     def cached(self) -> HostCache:
         """The host cache as it was kept."""
@@ -158,7 +158,7 @@ class MindTown:
             node.join.timings = self.timings
         box = None
         if held.kind is not None and (held.kind.translates or not held.kind.udp):
-            box = Box(held.kind, _public(held.address), rng)
+            box = Box(held.kind, public_host(held.address), rng)
         dweller = self.world.settle(
             name, node, persona, held.address, owner=owner, box=box, knows=held.supernode
         )
@@ -213,15 +213,17 @@ class MindTown:
 
 
 def supernode_address(i: int) -> Address:
-    """Where supernode number ``i`` listens."""
-    return Address(bytes([11, i >> 16 & 0xFF, i >> 8 & 0xFF, i & 0xFF]), PORT)
+    """Where supernode number ``i`` listens: each in a network (/16) of its own, as far as there are any."""
+    return Address(bytes([60 + i % 150, i // 150 % 256, i // 38_400, 1]), PORT)
 
 
 def user_address(i: int, *, inside: bool) -> Address:
     """Where the node of user number ``i`` listens; ``inside``: as it is behind a box of its own."""
-    return Address(bytes([10 if inside else 20, i >> 16 & 0xFF, i >> 8 & 0xFF, i & 0xFF]), 40_000 + i % 10_000)
+    address = Address(bytes([10, i // 32 % 256, i // 8_192, i % 32]), 40_000 + i % 10_000)
+    return address if inside else Address(public_host(address), address.port)
 
 
-def _public(address: Address) -> bytes:
-    """The outside host of the box that an inside address is behind."""
-    return bytes([20]) + address.host[1:]
+def public_host(inside: Address) -> bytes:
+    """The outside host of the box that an inside address is behind: users lie in thousands of networks."""
+    _, second, third, last = inside.host
+    return bytes([20 + last, second, third, 1])
