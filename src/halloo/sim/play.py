@@ -231,6 +231,8 @@ class Play:
 
     def _ended_program(self, name: str) -> None:
         """Neither is on line who ran it, nor whoever was attached to it: they do not know it yet."""
+        for clients in self._clients.values():
+            clients.pop(name, None)
         for gone in (name, *self._clients.pop(self.town.households[name].address, ())):
             self.on_line.pop(gone, None)
             self.attached.pop(gone, None)
@@ -271,6 +273,8 @@ class Play:
         match event:
             case Joined():
                 self.attached[name] = now
+                for clients in self._clients.values():
+                    clients.pop(name, None)
                 self._clients.setdefault(event.supernode, {})[name] = None
                 self.joins += 1
             case Published():
