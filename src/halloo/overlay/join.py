@@ -163,6 +163,8 @@ class Join:
     _silent: dict[Address, None] = field(default_factory=dict)
     """Who did not answer in this search: his failure, if anybody else does; otherwise it may be our own line."""
     _promises: Promises = field(default_factory=Promises)
+    _heard_by_udp: bool = False
+    """Whether a probe was answered in this search: connections are for those whose datagrams do not pass."""
     _referred: int = 0
     _hinted: float = -inf
 
@@ -184,6 +186,7 @@ class Join:
         self._tried.clear()
         self._turned.clear()
         self._silent.clear()
+        self._heard_by_udp = False
         return self._climb(now)
 
     def leave(self) -> Effects:
@@ -221,6 +224,7 @@ class Join:
             return []
         del self._probes[route.address]
         self._silent.pop(route.address, None)
+        self._heard_by_udp = True
         if isinstance(message, ProbeRefuse):
             return self._refused(message, route.address, Way.UDP, now, has_place=probe.with_ticket)
         held = self._held_until(now)
@@ -242,6 +246,8 @@ class Join:
         attempt = self._attempts.pop(peer, None)
         if attempt is not None:
             self._silent[attempt.address] = None
+            if attempt.way is Way.UDP:
+                self._heard_by_udp = False  # a probe passes and a handshake does not: large datagrams may be lost here
         if peer != self.peer or self.supernode is None:
             return []
         lost = Lost(self.supernode, reason)
@@ -323,6 +329,8 @@ class Join:
         while self._steps and self._steps[0][0] <= now:
             _, order, way, address = self._steps.pop(0)
             if self._promises.waits(address, now):
+                continue
+            if way is not Way.UDP and self._heard_by_udp and self.timings.patient:
                 continue
             held = self._held_until(now)
             if held > now:

@@ -104,7 +104,7 @@ class Play:
             net={"distances": Distances(setting.seed), "loss": setting.loss},
             timings=profile.join,
             recorded=(),
-            pace=Pace(rate=setting.work.logins),
+            pace=Pace(setting.work.logins, max(1, int(setting.work.logins * setting.work.at_once))),
         )
         self.world = self.town.world
         self.world.crashed = self.crashed
@@ -432,7 +432,8 @@ class Play:
             desk = self.world.dwellers[name].desk
             if desk is not None:
                 desk_before, before = self._attempts.get(name, (desk, 0))
-                peak = max(peak, (desk.attempts - (before if desk is desk_before else 0)) / SAMPLE)
+                begun = desk.attempts - (before if desk is desk_before else 0)
+                peak = max(peak, begun / (SAMPLE + self.setting.work.at_once))  # what a rested desk does in that time
                 self._attempts[name] = desk, desk.attempts
                 refused += desk.refused
         self.attempts_peak = max(self.attempts_peak, peak)
