@@ -1,6 +1,6 @@
 """The directory as real processes on this machine: how fast a record is put and got, and what it costs to lose a third.
 
-    python -m bench.loopback [--json] [--supernodes 24] [--users 35]
+    python -m bench.loopback [--json] [--supernodes 30] [--users 26]
 
 A login server, supernodes and users run as processes of the program; one more user is in this process, and looks for
 the others without a pause.  Some of the others talk to each other.  Then a third of the supernodes is killed (SIGKILL)
@@ -151,8 +151,8 @@ def main() -> None:
     """Measure, and say whether the targets are reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--supernodes", type=int, default=24)
-    parser.add_argument("--users", type=int, default=35)
+    parser.add_argument("--supernodes", type=int, default=30)
+    parser.add_argument("--users", type=int, default=26)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     figures = asyncio.run(measure(arguments.supernodes, arguments.users, arguments.seed))
