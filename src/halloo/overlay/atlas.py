@@ -96,6 +96,14 @@ class Atlas:
                 return table
         return None
 
+    def knowing(self, key: Key) -> list[Address]:
+        """Supernodes of the block of a key that hold other slots: they know who holds it."""
+        table = self.covering(key)
+        if table is None:
+            return []
+        first = gateways(table, key)
+        return [one for one in table.gateways if one not in first]
+
     def holders(self, key: Key) -> list[Address]:
         """Supernodes that hold a key, as far as is known."""
         table = self.covering(key)

@@ -39,6 +39,7 @@ __all__ = ["SearchDone", "Searches"]
 
 MAX_QUERIES = 64  # searches at once: a program that asks for a whole contact list waits its turn
 GIVE_UP = 6.0  # seconds without an answer; a slow satellite line needs two
+OTHERS_AFTER = 0.2  # seconds that our own supernode has, where it holds the name, before others are asked
 OWN_AFTER = 0.6  # seconds after which one's own supernode is asked as well
 ATLAS_AFTER = 3.0  # seconds from joining to the question for the blocks, at most: not all ask at once
 ATLAS_EVERY = 1_800.0  # seconds between such questions
@@ -67,6 +68,9 @@ class _Query:
     until: float
     own_at: float
     """When our own supernode is asked."""
+    open_at: float = inf
+    """When others are asked in the open."""
+    thorough: bool = False
     request: int = -1
     inquiry: int = -1
     messages: int = 0
@@ -102,7 +106,7 @@ class Searches:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        queries = min((min(query.until, query.own_at) for query in self._queries.values()), default=inf)
+        queries = min((min(one.until, one.own_at, one.open_at) for one in self._queries.values()), default=inf)
         return min(queries, self.inquiries.wake_at, self._atlas_at)
 
     def find(self, name: str, now: float, *, thorough: bool = False) -> tuple[int, Effects]:
@@ -116,14 +120,15 @@ class Searches:
         if len(self._queries) >= MAX_QUERIES:
             raise UsageError("too many searches at once; wait for some of them to end")
         number, key = self._numbers(), key_of(self.digest, name)
-        query = self._queries[number] = _Query(name, key, now, now + GIVE_UP, now)
+        query = self._queries[number] = _Query(name, key, now, now + GIVE_UP, inf, thorough=thorough)
         holders = self.atlas.holders(key)
-        if not self.open_to or not holders or (self.own in holders and not thorough):
+        if not self.open_to or not holders:
+            return number, self._ask_own(query)
+        if self.own in holders and not thorough:
+            query.open_at = now + OTHERS_AFTER
             return number, self._ask_own(query)
         query.own_at = now + OWN_AFTER
-        self.rng.shuffle(holders)
-        query.inquiry, out = self.inquiries.ask(key, holders, now, thorough=thorough)
-        return number, self._follow(out, now)
+        return number, self._ask_others(query, now)
 
     def attached(self, supernode: Peer | None, own: Address | None, now: float, *, open_to: bool) -> Effects:
         """The supernode changed: ask the new one."""
@@ -148,6 +153,9 @@ class Searches:
                     if query.request == message.request:
                         query.messages += 1
                         entry = self._opened(message, query, now)
+                        if entry is None and query.open_at < inf:
+                            query.request = -1
+                            return self._ask_others(query, now)  # that there is nothing, one alone is not believed
                         if entry is None and query.inquiry >= 0 and not query.empty:
                             query.request = -1
                             return []  # the others may have it still
@@ -167,13 +175,24 @@ class Searches:
         for number, query in list(self._queries.items()):
             if query.until <= now:
                 out += self._done(number, query, None, query.complete, now)
-            elif query.own_at <= now:
+                continue
+            if query.own_at <= now:
                 out += self._ask_own(query)
+            if query.open_at <= now:
+                out += self._ask_others(query, now)
         if self._atlas_at <= now:
             out += self._ask_atlas(now)
         return out
 
     # --- inside
+
+    def _ask_others(self, query: _Query, now: float) -> Effects:
+        query.open_at = inf
+        holders, knowing = self.atlas.holders(query.key), self.atlas.knowing(query.key)
+        self.rng.shuffle(holders)
+        self.rng.shuffle(knowing)
+        query.inquiry, out = self.inquiries.ask(query.key, [*holders, *knowing], now, thorough=query.thorough)
+        return self._follow(out, now)
 
     def _ask_own(self, query: _Query) -> Effects:
         query.own_at = inf

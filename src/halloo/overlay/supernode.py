@@ -244,6 +244,9 @@ class Supernode:
         if not candidates:
             return [Send(sender, found)]
         self.rng.shuffle(candidates)
+        knowing = self.block.atlas.knowing(key)
+        self.rng.shuffle(knowing)
+        candidates += [one for one in knowing if one not in candidates and one != self.listening]
         number, out = self.inquiries.ask(key, candidates, now)
         self._asked[number] = _Asked(sender, message.request)
         return self._follow(out, now)
