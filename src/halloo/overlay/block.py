@@ -123,6 +123,8 @@ class _Doubt:
     token: bytes
     until: float
     again: float
+    rumoured: bool = False
+    """Whether somebody takes it for gone: it should hear of it."""
 
 
 @dataclass(slots=True)
@@ -174,6 +176,9 @@ class Block:
     _large_since: float = inf
     _small_since: float = inf
     _beats: int = 0
+    _turn: int = 0
+    _stepped: int = 0
+    """When our block split or merged last, in wall-clock seconds."""
     _sibling_size: int = 0
 
     # --- what others may know
@@ -346,7 +351,7 @@ class Block:
                 out += self._lose(doubt.member, now)
             elif doubt.again <= now:
                 doubt.again = now + DOUBT_AGAIN
-                out.append(self._question(doubt.member, doubt.token))
+                out.append(self._question(doubt))
         return out
 
     # --- ourselves
@@ -623,20 +628,27 @@ class Block:
                 self._spread(now, (self._own(),))
             return []
         member = self.roster.members.get(node)
-        return self._doubt(node, now) if member is not None and member.version <= version else []
+        said = member is not None and member.version <= version
+        return self._doubt(node, now, rumoured=True) if said else []
 
-    def _doubt(self, node: bytes, now: float) -> Effects:
-        """Look whether a member is there."""
+    def _doubt(self, node: bytes, now: float, *, rumoured: bool = False) -> Effects:
+        """Look whether a member is there; where others take it for gone, it hears so, and can contradict."""
         member = self.roster.members.get(node)
         if member is None or node in self._doubts or len(self._doubts) >= MAX_DOUBTS:
             return []
         token = self.rng.randbytes(8)
-        self._doubts[node] = _Doubt(member, token, now + DOUBT_FOR, now + DOUBT_AGAIN)
-        return [self._question(member, token)]
+        doubt = _Doubt(member, token, now + DOUBT_FOR, now + DOUBT_AGAIN, rumoured)
+        self._doubts[node] = doubt
+        return [self._question(doubt)]
 
-    def _question(self, member: Member, token: bytes) -> Send:
-        key = member.place.to_bytes(8, "big")
-        where = Where(key=key, token=token, doubt=member.version, request=self.requests() & 0xFFFF)
+    def _question(self, doubt: _Doubt) -> Send:
+        member = doubt.member
+        where = Where(
+            key=member.place.to_bytes(8, "big"),
+            token=doubt.token,
+            doubt=member.version if doubt.rumoured else 0,
+            request=self.requests() & 0xFFFF,
+        )
         return Send(Wire(member.address), where)
 
     def _lose(self, member: Member, now: float) -> Effects:
@@ -655,14 +667,21 @@ class Block:
         return out
 
     def _revive(self, now: float) -> Effects:
-        """Look whether one who has gone is back: after a split of the network each half takes the other for gone."""
+        """Look whether one who has gone is back: after a split of the network each half takes the other for gone.
+
+        And whether one is there whom we have no link to: all who had one may have gone with it.
+        """
         self.timers[Timer.REVIVE] = now + REVIVE_EVERY * (0.8 + 0.4 * self.rng.random())
+        self._turn += 1
+        if self._turn % 3 == 0:
+            far = [node for node in self.roster.members if node not in self._by_node and node != self.node]
+            return self._doubt(self.rng.choice(far), now) if far else []
         gone = [one for one in self.roster.gone.values() if one.slot != GOING and one.node not in self._doubts]
         if not gone or len(self._doubts) >= MAX_DOUBTS:
             return []
         member, token = self.rng.choice(gone), self.rng.randbytes(8)
-        self._doubts[member.node] = _Doubt(member, token, now + DOUBT_FOR, inf)
-        return [self._question(member, token)]
+        doubt = self._doubts[member.node] = _Doubt(member, token, now + DOUBT_FOR, inf, rumoured=True)
+        return [self._question(doubt)]
 
     def _beat(self, now: float) -> Effects:
         self.timers[Timer.BEAT] = now + BEAT_EVERY * (0.9 + 0.2 * self.rng.random())
@@ -742,13 +761,19 @@ class Block:
         depth = self.roster.prefix.depth
         members = self.roster.members.values()
         halves = [0, 0]
-        ahead = 0
         for one in members:
             halves[(one.place >> (63 - depth)) & 1] += 1
-            ahead += one.depth > depth
         if min(halves) < HALF:
             return False
-        return now - self._large_since >= SPLIT_AFTER or ahead >= max(3, len(members) // FOLLOW)
+        return now - self._large_since >= SPLIT_AFTER or self._gone_ahead(1)
+
+    def _gone_ahead(self, step: int) -> bool:
+        """Whether an eighth of the block has taken a step, of a split (1) or a merge (-1), since we took our last."""
+        depth = self.roster.prefix.depth
+        steps = sum(
+            one.version >= self._stepped and (one.depth - depth) * step > 0 for one in self.roster.members.values()
+        )
+        return steps >= max(3, len(self.roster) // FOLLOW)
 
     def _split(self, now: float) -> Effects:
         """Our block parts in two; we go with the half that our place belongs to."""
@@ -758,6 +783,7 @@ class Block:
             self.atlas.learn(_first_table([one for one in members if half.covers(one.place)], whole, half))
         self.roster.shrink(mine)
         self._large_since = inf
+        self._stepped = int(now + self.wall)
         slot = _first_seats(self.roster.members.values(), whole, mine)[self.node]
         self._restate(now, slot=slot)
         self._spread(now, (self._own(),))
@@ -768,7 +794,11 @@ class Block:
         return prefix.sibling if prefix.depth else None
 
     def _should_merge(self, now: float) -> bool:
-        if self.roster.prefix.depth == 0 or now - self._small_since < MERGE_AFTER:
+        if self.roster.prefix.depth == 0:
+            return False
+        if self._gone_ahead(-1):
+            return True
+        if now - self._small_since < MERGE_AFTER:
             return False
         return 0 < self._sibling_size <= MERGED - len(self.roster)
 
@@ -778,6 +808,7 @@ class Block:
         table = self.atlas.covering(sibling.bits << (64 - sibling.depth))
         self.roster.shrink(whole)
         self._small_since, self._sibling_size = inf, 0
+        self._stepped = int(now + self.wall)
         self._restate(now, slot=STANDBY)
         self.atlas.merged(table_of(self.roster))
         self._spread(now, (self._own(),))
