@@ -73,6 +73,7 @@ MOVE = 0.3  # chance that the last of a slot that is too full moves at once: not
 MOVE_AGAIN = 3.0  # seconds until the next try
 SPLIT_AT = 152  # members and standbys of a block: each half can fill its eight slots
 SPLIT_AFTER = 30.0  # seconds that it has to be so large
+STEP_PAUSE = 60.0  # seconds after a split in which those who have not followed yet are not taken for merging
 FOLLOW = 8  # a split is followed when an eighth of the block has gone ahead
 HALF = 56  # members that each half must have; below it a block merges with its sibling
 MERGED = 130  # members that both may have together, so that the merged block does not split at once
@@ -763,9 +764,9 @@ class Block:
         halves = [0, 0]
         for one in members:
             halves[(one.place >> (63 - depth)) & 1] += 1
-        if min(halves) < HALF:
-            return False
-        return now - self._large_since >= SPLIT_AFTER or self._gone_ahead(1)
+        if self._gone_ahead(1) and len(members) >= HALF:
+            return True
+        return min(halves) >= HALF and now - self._large_since >= SPLIT_AFTER
 
     def _gone_ahead(self, step: int) -> bool:
         """Whether an eighth of the block has taken a step, of a split (1) or a merge (-1), since we took our last."""
@@ -796,7 +797,7 @@ class Block:
     def _should_merge(self, now: float) -> bool:
         if self.roster.prefix.depth == 0:
             return False
-        if self._gone_ahead(-1):
+        if self._gone_ahead(-1) and now + self.wall > self._stepped + STEP_PAUSE:
             return True
         if now - self._small_since < MERGE_AFTER:
             return False

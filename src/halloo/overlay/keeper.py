@@ -40,7 +40,7 @@ __all__ = ["Keeper", "Written"]
 QUORUM = 5  # holders that have a record before its owner hears that it is kept
 SPREAD_FOR = 1.0  # seconds that the others have to say that they hold it
 KEEP_AGAIN = 0.4  # seconds after which another holder is asked to keep it
-KEEP_FOR = 4.0  # seconds in which one has to
+KEPT_WITHIN = 4.0  # seconds in which one has to
 CHECKS = 2  # other holders that are asked to keep what one says it keeps
 CHECK_AFTER = 0.5  # seconds from his answer to those checks
 MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
@@ -325,7 +325,8 @@ class Keeper:
     ) -> Effects:
         token = self.rng.randbytes(8)
         candidates = self.candidates(key)
-        errand = _Errand(entry, key, asker, request, candidates, now + KEEP_FOR, now + KEEP_AGAIN, handed_on=handed_on)
+        until = now + KEPT_WITHIN
+        errand = _Errand(entry, key, asker, request, candidates, until, now + KEEP_AGAIN, handed_on=handed_on)
         self._errands[token] = errand
         return self._ask(token, errand, now)
 
@@ -385,7 +386,7 @@ class Keeper:
             out += self._run(entry, key, None, 0, now, handed_on=True)
         else:
             if left < HANDED_ON:
-                self.timers[Timer.HAND_ON] = now + KEEP_FOR  # look whether all were taken
+                self.timers[Timer.HAND_ON] = now + KEPT_WITHIN  # look whether all were taken
         return out
 
     # --- comparing

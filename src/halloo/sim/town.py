@@ -64,7 +64,7 @@ class Town:
         self.secrets: Secrets = secrets
         self.notary = descriptor.notary
         self.accounts = AccountsInMemory()
-        self._hosts = 0
+        self._hosts = self._starts = 0
         self._settle_login_server()
         for i, address in enumerate(addresses):
             account = f"supernode{i}" if address not in named else ""
@@ -88,6 +88,13 @@ class Town:
     def stranger(self, name: str) -> Resident:
         """A node without an account moves in and comes on line."""
         return self._settle(name, self._address())
+
+    def restart(self, name: str) -> Resident:
+        """A supernode is killed and started again under its address, with another key, remembering nothing."""
+        address = self.world.residents[name].address
+        self.world.kill(name)
+        self._starts += 1
+        return self._settle(f"{name}, start {self._starts}", address, supernode=True)
 
     def act(self, name: str, effects: Any) -> None:
         """Carry out what an intent of a resident's machine returned."""
