@@ -150,7 +150,9 @@ class Beat(Message):
 
 @command(0x5A, Form.NOTICE)
 class Summary(Message):
-    """The members that I know of the block of a prefix, as (node, version); ``gone``: those that I take for gone.
+    """The members that I know of the block of a prefix, as (node, mark); ``gone``: those that I take for gone.
+
+    A mark is the version of a standing, and 16 bits more that tell two of one version apart.
 
     ``answer``: it answers a summary, and is not answered by another.
     """
@@ -164,7 +166,7 @@ class Summary(Message):
 
 @command(0x5B, Form.NOTICE)
 class News(Message):
-    """Standings that are new to you, and members that have gone, as (node, version)."""
+    """Standings that are new to you, and members that have gone, as (node, mark)."""
 
     standings: tuple[SignedStanding, ...] = nested(0x01, SignedStanding, most=STANDINGS, default=())
     gone: bytes = blob(0x04, most=16 * MAX_GONE, default=b"")

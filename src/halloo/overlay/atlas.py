@@ -63,7 +63,7 @@ class Atlas:
     def learn(self, table: Table) -> bool:
         """Take a table in; whether it was news.  One of a larger block stays while it covers what no other does."""
         prefix = prefix_of_table(table)
-        if table.depth > MAX_DEPTH or table.bits >> table.depth or not table.gateways:
+        if not _usable(table):
             return False
         if self._tables.get(prefix) == table:
             return False
@@ -82,6 +82,8 @@ class Atlas:
 
     def merged(self, table: Table) -> None:
         """A block took its halves in: their tables go."""
+        if not _usable(table):
+            return
         whole = prefix_of_table(table)
         for prefix in [one for one in self._tables if one.depth > whole.depth]:
             if prefix.bits >> (prefix.depth - whole.depth) == whole.bits:
@@ -108,3 +110,8 @@ class Atlas:
         """Supernodes that hold a key, as far as is known."""
         table = self.covering(key)
         return gateways(table, key) if table is not None else []
+
+
+def _usable(table: Table) -> bool:
+    """Whether there can be such a block, and somebody is named in it."""
+    return table.depth <= MAX_DEPTH and not table.bits >> table.depth and bool(table.gateways)

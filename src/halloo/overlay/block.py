@@ -46,7 +46,7 @@ from halloo.messages.credential import Party
 from halloo.messages.log import SignedHead
 from halloo.overlay.atlas import Atlas, prefix_of_table, table_of
 from halloo.overlay.hostcache import HostCache
-from halloo.overlay.roster import Member, Registrar, Roster
+from halloo.overlay.roster import MAX_MEMBERS, Member, Registrar, Roster
 from halloo.overlay.slots import GOING, SLOTS, STANDBY, Prefix, mixed, smallest_slot
 
 __all__ = ["Block", "MemberGone", "MemberMet", "Placed"]
@@ -68,6 +68,7 @@ SUMMARY_EVERY = 4.0  # seconds between summaries to one member
 DOUBT_FOR = 2.5  # seconds in which one who is said to have gone may show that it is here
 DOUBT_AGAIN = 0.8  # seconds between the questions
 MAX_DOUBTS = 128  # members doubted at once
+RESTATE_EVERY = 2.0  # seconds between answers to who says that we have gone: our version does not outrun the clock
 REVIVE_EVERY = 10.0  # seconds between looks at one of those who have gone: the network may have healed
 MOVE = 0.3  # chance that the last of a slot that is too full moves at once: not all shall take the same free seat
 MOVE_AGAIN = 3.0  # seconds until the next try
@@ -92,6 +93,7 @@ class Timer(Enum):
     REVIVE = 3
     TABLE = 4
     NEWS = 5
+    RESTATE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class _Doubt:
     again: float
     rumoured: bool = False
     """Whether somebody takes it for gone: it should hear of it."""
+    proves: bool = False
+    """Whether an answer also shows that it is the supernode which the network's description names."""
 
 
 @dataclass(slots=True)
@@ -181,6 +185,11 @@ class Block:
     _stepped: int = 0
     """When our block split or merged last, in wall-clock seconds."""
     _sibling_size: int = 0
+    _restated_at: float = -inf
+    _newest: int = 0
+    """The highest version that a standing of ours was seen under."""
+    _proved: dict[bytes, Address] = field(default_factory=dict)
+    """By node, the address of the network's description at which it was found."""
 
     # --- what others may know
 
@@ -257,6 +266,7 @@ class Block:
             self.cache.failed(failed)
             self._failed[failed] = now + LOOK_AGAIN
             self._soon(Timer.LOOK, now + LOOK_SOON)
+            return self._doubt_all(self._listening_at(failed), now)
         node = self._unlinked(peer)
         if node is None:
             return []
@@ -271,10 +281,10 @@ class Block:
             case Mesh():
                 return self._meshed(message, sender, now) + self._met(message.standing, sender, now, ours=False)
             case Meshed():
-                ours = self._dialling.pop(sender, None) is not None
+                address = self._dialling.pop(sender, None)
                 for table in message.tables:
                     self._learn(table, now)
-                return self._met(message.standing, sender, now, ours=ours)
+                return self._met(message.standing, sender, now, ours=address is not None, dialled=address)
         link = self._links.get(sender)
         if link is None:
             raise PeerError("words of the block from somebody who is not known as a supernode")
@@ -297,14 +307,12 @@ class Block:
             node=self.node,
             token=message.token,
             tables=(table,) if table is not None and len(message.padding) >= len(PADDING) else (),
-            members=len(self.roster) if own else 0,
+            members=self.roster.size if own else 0,
             request=message.request,
         )
-        out: Effects = []
         if self._me is not None and message.doubt >= self._me.version:
-            self._restate(now)  # somebody says that we have gone
-            self._spread(now, (self._own(),))
-        return here, out
+            self._contradict(now)  # somebody says that we have gone
+        return here, []
 
     def answered(self, message: Here, address: Address, now: float) -> Effects:
         """An answer in the open."""
@@ -315,6 +323,8 @@ class Block:
                     return self._lose(doubt.member, now)
                 if node in self.roster.gone:
                     return self._dial(address)
+                if doubt.proves:
+                    self._prove(doubt.member, now)
                 return []
         if self._asked is not None and self._asked[0] == message.token:
             _, prefix, _ = self._asked
@@ -344,6 +354,8 @@ class Block:
             out += self._revive(now)
         if Timer.TABLE in due:
             out += self._refresh(now)
+        if Timer.RESTATE in due:
+            self._contradict(now)
         if Timer.NEWS in due:
             out += self._pass_on(now)
         for node, doubt in list(self._doubts.items()):
@@ -364,15 +376,25 @@ class Block:
             node=self.node,
             listening=self.listening,
             since=since or (before.since if before else 0),
-            version=max(int(now + self.wall), before.version + 1 if before else 0),
+            version=max(int(now + self.wall), before.version + 1 if before else 0, self._newest + 1),
             slot=slot if slot is not None else (before.slot if before else STANDBY),
             depth=depth if depth is not None else self.roster.prefix.depth,
             room=self.room,
         )
-        self._me = self.registrar.member(standing, self.registrar.signed(standing), self.registrar.name)
+        self._me = self.registrar.own(standing)
+        self._restated_at = now
+        self.timers.pop(Timer.RESTATE, None)
         self.roster.add(self._me)
         self._changed = True
         self._soon(Timer.PLACE, now)
+
+    def _contradict(self, now: float) -> None:
+        """We are said to have gone, or to stand otherwise: say anew how we do, though not faster than the clock."""
+        if now < self._restated_at + RESTATE_EVERY:
+            self._soon(Timer.RESTATE, self._restated_at + RESTATE_EVERY)
+            return
+        self._restate(now)
+        self._spread(now, (self._own(),))
 
     def _own(self) -> SignedStanding:
         return self.me.signed
@@ -461,8 +483,16 @@ class Block:
         reply = Meshed(standing=(self._own(),), tables=tuple(tables), heads=self.heads, request=message.request)
         return [Send(sender, reply)]
 
-    def _met(self, standing: tuple[SignedStanding, ...], sender: Peer, now: float, *, ours: bool) -> Effects:
-        """Somebody is a supernode, and linked to us."""
+    def _met(
+        self,
+        standing: tuple[SignedStanding, ...],
+        sender: Peer,
+        now: float,
+        *,
+        ours: bool,
+        dialled: Address | None = None,
+    ) -> Effects:
+        """Somebody is a supernode, and linked to us; ``dialled``: where we found it."""
         party = self._parties.get(sender)
         if not standing or party is None or standing[0].key != party.key:
             return [Unlink(sender, "no supernode")] if ours else []
@@ -476,6 +506,8 @@ class Block:
         self._failed.pop(member.address, None)
         self._doubts.pop(member.node, None)
         covered = self.roster.prefix.covers(member.place)
+        if dialled == member.address:
+            self._prove(member, now)
         tidings = self._take(member, now)
         if tidings is not None:
             out += tidings
@@ -521,6 +553,9 @@ class Block:
     def _take(self, member: Member, now: float) -> Effects | None:
         """Put a standing in the roster; None when it is not new."""
         known = member.node in self.roster.members
+        named = not member.trusted and member.address in self.registrar.vouched
+        if named and self._proved.get(member.node) == member.address:
+            member, named = replace(member, trusted=True), False
         if not self.roster.add(member):
             return None
         self._doubts.pop(member.node, None)
@@ -528,7 +563,22 @@ class Block:
         self._soon(Timer.PLACE, now + PLACE_EVERY)
         if member.slot == GOING:
             return [MemberGone(member.address)]
-        return [] if known else [MemberMet(member.address)]
+        out: Effects = self._doubt(member.node, now, proves=True) if named else []
+        if known:
+            return out
+        others = [node for node in self._listening_at(member.address) if node != member.node]
+        return [*out, MemberMet(member.address), *self._doubt_all(others, now)]
+
+    def _prove(self, member: Member, now: float) -> None:
+        """A supernode answers where the network's description says that there is one."""
+        if member.address not in self.registrar.vouched:
+            return
+        if len(self._proved) >= 2 * MAX_MEMBERS:
+            self._proved = {node: at for node, at in self._proved.items() if node in self.roster.members}
+        self._proved[member.node] = member.address
+        if self.roster.trust(member.node):
+            self._changed = True
+            self._soon(Timer.PLACE, now + LOOK_SOON)
 
     def _spread(self, now: float, standings: Iterable[SignedStanding] = (), gone: Iterable[Member] = ()) -> None:
         """Have news passed on: not each by itself, for where one thing happens many do."""
@@ -538,7 +588,7 @@ class Block:
             self._gone_news.pop(node, None)
         for member in gone:
             self._fresh_news.pop(member.node, None)
-            self._gone_news[member.node] = member.version
+            self._gone_news[member.node] = member.mark
         if self._fresh_news or self._gone_news:
             self._soon(Timer.NEWS, now + NEWS_AFTER * (0.5 + self.rng.random()))
 
@@ -562,8 +612,8 @@ class Block:
             return []
         link.told_at = now
         prefix = self.roster.prefix
-        members = paired((one.number, one.version) for one in self.roster.members.values())
-        gone = paired((one.number, one.version) for one in self.roster.gone.values())
+        members = paired((one.number, one.mark) for one in self.roster.members.values())
+        gone = paired((one.number, one.mark) for one in self.roster.gone.values())
         summary = Summary(depth=prefix.depth, bits=prefix.bits, members=members, gone=gone, answer=answer)
         return [Send(peer, summary)]
 
@@ -574,10 +624,10 @@ class Block:
         lacking: list[SignedStanding] = []
         mine: dict[int, int] = {}
         for member in self.roster.members.values():
-            mine[member.number] = member.version
-            if prefix.covers(member.place) and theirs.get(member.number, 0) < member.version:
+            mine[member.number] = member.mark
+            if prefix.covers(member.place) and theirs.get(member.number, 0) < member.mark:
                 lacking.append(member.signed)
-        buried = {one.number: one.version for one in self.roster.gone.values()}
+        buried = {one.number: one.mark for one in self.roster.gone.values()}
         dead = [(number, at) for number, at in buried.items() if theirs.get(number, at + 1) <= at]
         out: Effects = [
             Send(sender, News(standings=tuple(lacking[at : at + STANDINGS])))
@@ -601,12 +651,15 @@ class Block:
         fresh: list[SignedStanding] = []
         for signed in message.standings:
             standing = standing_of(signed)
-            if standing.node == self.node:
-                continue
             held = self.roster.members.get(standing.node) or self.roster.gone.get(standing.node)
-            if held is not None and held.version >= standing.version:
+            if held is not None and (held.version > standing.version or held.signed.standing == signed.standing):
                 continue
             member = self.registrar.opened(signed, now + self.wall)
+            if member.node == self.node:  # from before we were started again
+                if held is not None and held.mark < member.mark:
+                    self._newest = max(self._newest, member.version)
+                    self._contradict(now)
+                continue
             tidings = self._take(member, now)
             if tidings is not None:
                 fresh.append(signed)
@@ -620,25 +673,38 @@ class Block:
 
     # --- who has gone
 
-    def _rumour(self, number: int, version: int, now: float) -> Effects:
+    def _rumour(self, number: int, mark: int, now: float) -> Effects:
         """Somebody is said to have gone."""
         node = number.to_bytes(8, "big")
         if node == self.node:
-            if self._me is not None and version >= self._me.version:
-                self._restate(now)
-                self._spread(now, (self._own(),))
+            if self._me is not None and mark >= self._me.mark:
+                self._contradict(now)
             return []
         member = self.roster.members.get(node)
-        said = member is not None and member.version <= version
+        said = member is not None and member.mark <= mark
         return self._doubt(node, now, rumoured=True) if said else []
 
-    def _doubt(self, node: bytes, now: float, *, rumoured: bool = False) -> Effects:
+    def _listening_at(self, address: Address) -> list[bytes]:
+        """Members that say they listen there, ourselves not among them."""
+        return [node for node, one in self.roster.members.items() if one.address == address and node != self.node]
+
+    def _doubt_all(self, nodes: list[bytes], now: float) -> Effects:
+        out: Effects = []
+        for node in nodes:
+            if node not in self._by_node:
+                out += self._doubt(node, now)
+        return out
+
+    def _doubt(self, node: bytes, now: float, *, rumoured: bool = False, proves: bool = False) -> Effects:
         """Look whether a member is there; where others take it for gone, it hears so, and can contradict."""
         member = self.roster.members.get(node)
-        if member is None or node in self._doubts or len(self._doubts) >= MAX_DOUBTS:
+        if member is None or len(self._doubts) >= MAX_DOUBTS:
+            return []
+        if node in self._doubts:
+            self._doubts[node].proves |= proves
             return []
         token = self.rng.randbytes(8)
-        doubt = _Doubt(member, token, now + DOUBT_FOR, now + DOUBT_AGAIN, rumoured)
+        doubt = _Doubt(member, token, now + DOUBT_FOR, now + DOUBT_AGAIN, rumoured, proves)
         self._doubts[node] = doubt
         return [self._question(doubt)]
 
@@ -654,6 +720,7 @@ class Block:
 
     def _lose(self, member: Member, now: float) -> Effects:
         """It did not answer."""
+        self._proved.pop(member.node, None)
         self.cache.failed(member.address)
         if not self.roster.remove(member.node):
             return []
@@ -751,7 +818,7 @@ class Block:
         return STANDBY
 
     def _watch_size(self, now: float) -> None:
-        size = len(self.roster)
+        size = self.roster.size
         self._large_since = min(self._large_since, now) if size >= SPLIT_AT else inf
         small = size < HALF and self.roster.prefix.depth > 0
         self._small_since = min(self._small_since, now) if small else inf
@@ -763,8 +830,10 @@ class Block:
         members = self.roster.members.values()
         halves = [0, 0]
         for one in members:
+            if not one.trusted:
+                continue
             halves[(one.place >> (63 - depth)) & 1] += 1
-        if self._gone_ahead(1) and len(members) >= HALF:
+        if self._gone_ahead(1) and self.roster.size >= HALF:
             return True
         return min(halves) >= HALF and now - self._large_since >= SPLIT_AFTER
 
@@ -772,9 +841,10 @@ class Block:
         """Whether an eighth of the block has taken a step, of a split (1) or a merge (-1), since we took our last."""
         depth = self.roster.prefix.depth
         steps = sum(
-            one.version >= self._stepped and (one.depth - depth) * step > 0 for one in self.roster.members.values()
+            one.trusted and one.version >= self._stepped and (one.depth - depth) * step > 0
+            for one in self.roster.members.values()
         )
-        return steps >= max(3, len(self.roster) // FOLLOW)
+        return steps >= max(3, self.roster.size // FOLLOW)
 
     def _split(self, now: float) -> Effects:
         """Our block parts in two; we go with the half that our place belongs to."""
@@ -801,7 +871,7 @@ class Block:
             return True
         if now - self._small_since < MERGE_AFTER:
             return False
-        return 0 < self._sibling_size <= MERGED - len(self.roster)
+        return 0 < self._sibling_size <= MERGED - self.roster.size
 
     def _merge(self, now: float) -> Effects:
         """We go together with the sibling block."""

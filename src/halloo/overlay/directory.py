@@ -11,6 +11,7 @@ from halloo.overlay.slots import KEY_BITS, Key, Prefix, key_of, mixed
 __all__ = ["KEEP_FOR", "Directory"]
 
 KEEP_FOR = 72 * 3600.0  # seconds: who was on line within 72 hours is found
+AHEAD = 86_400.0  # seconds that the clock of a record's owner may be ahead: others would be kept for ever
 CAPACITY = 50_000  # records; 700 bytes each, some 35 MB
 PART_BITS = 5  # a slot is compared in 32 parts
 
@@ -27,7 +28,7 @@ class Directory:
 
     def store(self, entry: Entry, wall: float) -> bool:
         """Keep an entry; False when one as new is there already, or it is too old."""
-        if entry.listing.issued + KEEP_FOR < wall:
+        if entry.listing.issued + KEEP_FOR < wall or entry.listing.issued > wall + AHEAD:
             return False
         key = key_of(self.digest, entry.name)
         held = self._entries.get(key)

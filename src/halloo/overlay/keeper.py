@@ -42,6 +42,7 @@ SPREAD_FOR = 1.0  # seconds that the others have to say that they hold it
 KEEP_AGAIN = 0.4  # seconds after which another holder is asked to keep it
 KEPT_WITHIN = 4.0  # seconds in which one has to
 CHECKS = 2  # other holders that are asked to keep what one says it keeps
+HANDED_TO = 2  # holders that say they keep what was handed on before it is forgotten here: one may lie
 CHECK_AFTER = 0.5  # seconds from his answer to those checks
 MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
 COMPARE_EVERY = 300.0  # seconds between comparisons of one slot
@@ -81,7 +82,8 @@ class _Spread:
     name: str
     key: Key
     copies: int
-    out: int
+    waits: list[Peer]
+    """Whose answer is still to come."""
     need: int
     until: float
 
@@ -98,6 +100,9 @@ class _Errand:
     until: float
     again: float
     asked: list[Address] = field(default_factory=list)
+    holders: list[Address] = field(default_factory=list)
+    """Who says that it holds it."""
+    answered: list[Address] = field(default_factory=list)
     checks: int = -1
     """How many checks are still out; -1: nobody has it yet."""
     copies: int = 0
@@ -218,8 +223,14 @@ class Keeper:
     def kept(self, message: Kept, address: Address, now: float) -> Effects:
         """One of those who should hold a record answers."""
         errand = self._errands.get(message.token)
-        if errand is None or address not in errand.asked:
+        if errand is None or address not in errand.asked or address in errand.holders:
             return []
+        if errand.checks >= 0 and address in errand.answered:
+            return []
+        if message.copies:
+            errand.holders.append(address)
+        if address not in errand.answered:
+            errand.answered.append(address)
         for other in message.others:
             if other not in errand.candidates and len(errand.candidates) < 16:
                 errand.candidates.append(other)
@@ -241,7 +252,7 @@ class Keeper:
                 held = sum(self.take(record, now) is not None for record in message.records)
                 return [Send(sender, Replicated(held=held, request=message.request))]
             case Replicated():
-                return self._replicated(message, now)
+                return self._replicated(message, sender)
             case Compare():
                 return self._differs(message, sender)
             case Differs():
@@ -282,23 +293,25 @@ class Keeper:
         links = [self.block.links[one.node] for one in held if one.node in self.block.links] if news else []
         copies = 1 if news else len(held)
         need = min(QUORUM, 1 + len(links))
-        spread = _Spread(asker, request, token, entry.name, key, copies, len(links), need, now + SPREAD_FOR)
+        spread = _Spread(asker, request, token, entry.name, key, copies, list(links), need, now + SPREAD_FOR)
         if spread.copies >= spread.need or not links:
             return [*self._replicate(links, entry, 0), *self._answer(spread)]
         number = self.requests() & 0xFFFF or 1
+        if number in self._spreads:
+            return [*self._replicate(links, entry, 0), *self._answer(spread)]
         self._spreads[number] = spread
         return self._replicate(links, entry, number)
 
     def _replicate(self, links: list[Peer], entry: Entry, number: int) -> Effects:
         return [Send(peer, Replicate(records=(entry.record,), request=number)) for peer in links]
 
-    def _replicated(self, message: Replicated, now: float) -> Effects:
+    def _replicated(self, message: Replicated, sender: Peer) -> Effects:
         spread = self._spreads.get(message.request)
-        if spread is None:
+        if spread is None or sender not in spread.waits:
             return []
+        spread.waits.remove(sender)
         spread.copies += min(1, message.held)
-        spread.out -= 1
-        if spread.copies < spread.need and spread.out > 0:
+        if spread.copies < spread.need and spread.waits:
             return []
         del self._spreads[message.request]
         return self._answer(spread)
@@ -365,7 +378,8 @@ class Keeper:
 
     def _done(self, token: bytes) -> Effects:
         errand = self._errands.pop(token)
-        if errand.handed_on and errand.copies and not self.holds(errand.key):
+        enough = min(HANDED_TO, len(errand.candidates))
+        if errand.handed_on and errand.copies and len(errand.holders) >= enough and not self.holds(errand.key):
             self.directory.forget(errand.entry)
         return []
 

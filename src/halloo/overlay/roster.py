@@ -7,7 +7,8 @@ said by anybody, and is believed only after looking (``block.py``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 from halloo.base.address import Address
 from halloo.base.errors import Malformed, Refused
@@ -19,6 +20,7 @@ __all__ = ["Member", "Registrar", "Roster", "network_of"]
 
 MAX_MEMBERS = 256  # of one block: it splits at 152, and may be late in doing so
 MAX_GONE = 128  # members remembered that have gone
+MAX_UNVOUCHED = 64  # members that the network says nothing of: their ids cost nothing, and shall not fill a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Member:
     trusted: bool
     network: bytes
     signed: SignedStanding
+    mark: int
+    """What is compared: the version, and below it a digest, so that of two standings of one version the same wins
+    everywhere."""
 
 
 def network_of(address: Address) -> bytes:
@@ -54,7 +59,7 @@ def network_of(address: Address) -> bytes:
 class Registrar:
     """Opens standings, and signs our own.
 
-    ``vouched``: addresses that the network's descriptor names; who listens there needs no credential.
+    ``vouched``: addresses that the network's descriptor names; who is found to listen there needs no credential.
     """
 
     notary: Notary
@@ -88,9 +93,15 @@ class Registrar:
             raise Malformed("a supernode that listens nowhere")
         if standing.version > wall + 86_400:
             raise Refused("a standing from the future")
-        return self.member(standing, signed, prove_standing(signed, self.notary, wall))
+        name = prove_standing(signed, self.notary, wall)
+        return self.member(standing, signed, name, trusted=bool(name))
 
-    def member(self, standing: Standing, signed: SignedStanding, name: str) -> Member:
+    def own(self, standing: Standing) -> Member:
+        """Ourselves as a member."""
+        trusted = bool(self.name) or standing.listening in self.vouched
+        return self.member(standing, self.signed(standing), self.name, trusted=trusted)
+
+    def member(self, standing: Standing, signed: SignedStanding, name: str, *, trusted: bool) -> Member:
         """A member from a true standing."""
         address = standing.listening
         return Member(
@@ -103,9 +114,10 @@ class Registrar:
             standing.slot,
             standing.depth,
             standing.room,
-            bool(name) or address in self.vouched,
+            trusted,
             network_of(address),
             signed,
+            standing.version << 16 | crc32(signed.standing) & 0xFFFF,
         )
 
 
@@ -128,19 +140,33 @@ class Roster:
         """The same wherever the same members are known."""
         value = 0
         for member in self.members.values():
-            value ^= mixed(member.number, member.version)
+            value ^= mixed(member.number, member.mark)
         return value
+
+    @property
+    def size(self) -> int:
+        """How many members the network vouches for: only they make a block large."""
+        return sum(1 for member in self.members.values() if member.trusted)
+
+    def trust(self, node: bytes) -> bool:
+        """A member was found where the network's description has a supernode; whether that was news."""
+        member = self.members.get(node)
+        if member is None or member.trusted:
+            return False
+        self.members[node] = replace(member, trusted=True)
+        self._changed()
+        return True
 
     def add(self, member: Member) -> bool:
         """Take a member in, or its newer standing; whether that was news."""
         if not self.prefix.covers(member.place):
             return False
         held = self.members.get(member.node) or self.gone.get(member.node)
-        if held is not None and held.version >= member.version:
+        if held is not None and held.mark >= member.mark:
             return False
         if member.slot == GOING:
             return self._leave(member)
-        if member.node not in self.members and len(self.members) >= MAX_MEMBERS:
+        if member.node not in self.members and not self._room_for(member):
             return False
         self.gone.pop(member.node, None)
         self.members[member.node] = member
@@ -184,6 +210,11 @@ class Roster:
     def is_standby(self, member: Member) -> bool:
         """Whether a member has no seat."""
         return member.slot >= STANDBY or member not in self.seated[member.slot]
+
+    def _room_for(self, member: Member) -> bool:
+        if not member.trusted and len(self.members) - self.size >= MAX_UNVOUCHED:
+            return False
+        return len(self.members) < MAX_MEMBERS
 
     def _leave(self, member: Member) -> bool:
         known = self.members.pop(member.node, None)

@@ -32,7 +32,7 @@ from halloo.messages.block import mark_of, paired
 from halloo.messages.credential import Entry, Notary
 from halloo.messages.directory import MAX_KNOWN, AtlasAsked, AtlasTold, Found, Search
 from halloo.overlay.atlas import Atlas
-from halloo.overlay.inquiry import Inquiries, Learnt
+from halloo.overlay.inquiry import AT_LEAST, Inquiries, Learnt
 from halloo.overlay.slots import Key, key_of
 
 __all__ = ["SearchDone", "Searches"]
@@ -218,7 +218,8 @@ class Searches:
         return out
 
     def _learnt(self, number: int, query: _Query, learnt: Learnt, now: float) -> Effects:
-        if learnt.entry is not None or (learnt.complete and query.request < 0):
+        several = learnt.complete and learnt.heard >= AT_LEAST  # the two that a table names may be of one mind
+        if learnt.entry is not None or (several and query.request < 0):
             return self._done(number, query, learnt.entry, learnt.complete, now)
         query.empty, query.complete = True, learnt.complete
         if query.request < 0:

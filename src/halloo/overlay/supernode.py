@@ -278,7 +278,9 @@ class Supernode:
         known = dict(pairs_of(message.known))
         new = [
             table for table in self.block.atlas.tables() if known.get(table.depth << 32 | table.bits) != mark_of(table)
-        ][: ATLAS_MESSAGES * TABLES]
+        ]
+        new.sort(key=lambda table: table.depth)  # a larger block ends its halves for who hears of it: they come later
+        del new[ATLAS_MESSAGES * TABLES :]
         parts = max(1, (len(new) + TABLES - 1) // TABLES)
         return [
             Send(
