@@ -121,6 +121,7 @@ def test_who_says_goodbye_is_missed_at_once(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # 180 supernodes through ten minutes: 40 s where nothing else runs
 def test_a_block_splits_in_two_and_merges_again(seed: int) -> None:
     town = MindTown(seed, 180)
     names, done = started(town), []
