@@ -51,7 +51,7 @@ def test_a_true_standing_is_opened() -> None:
     stranger = registrar("")
     assert not stranger.opened(standing(stranger), WALL).trusted
     named = registrar("", vouched=(Address.parse("81.2.3.4:5"),))
-    assert not named.opened(standing(named), WALL).trusted  # anybody can write down an address: it has to be found there
+    assert not named.opened(standing(named), WALL).trusted  # it has to be found there first
 
 
 @pytest.mark.parametrize("part", ["credential", "key", "standing", "signature"])
