@@ -30,6 +30,7 @@ outside: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
+	$(BIN)/python -m bench.overlay --nodes 2000 --storms --seed $(SEED)
 
 venv: $(VENV)/.dev
 

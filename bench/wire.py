@@ -33,7 +33,7 @@ from halloo.crypto.suite import Suite
 from halloo.crypto.suites import suite_named
 from halloo.link.endpoint import Endpoint
 from halloo.link.persona import Persona
-from halloo.messages import call, overlay, path
+from halloo.messages import block, call, directory, overlay, path
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.wire.buffer import Reader
@@ -49,7 +49,8 @@ TARGETS = {
     "datagram_classic_us": ("<=", 400),
 }
 NAMES = {declared.number: declared.kind.__name__ for declared in (*OPEN.values(), *SEALED.values())}
-KEYS = {declared.number for declared in OPEN.values() if declared.kind.__module__ != overlay.__name__}
+SPOKEN = {block.__name__, directory.__name__, overlay.__name__}
+KEYS = {declared.number for declared in OPEN.values() if declared.kind.__module__ not in SPOKEN}
 """Commands that carry keys: handshakes and letters."""
 ROUNDS = 7
 HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
@@ -219,8 +220,8 @@ def _messages() -> list[Message]:
         name = "".join(rng.choice("abcdefghij") for _ in range(8))
         out += [
             overlay.Ping(request=rng.getrandbits(16)),
-            overlay.Search(name=name, ask_others=True, request=rng.getrandbits(16)),
-            overlay.Stored(copies=3, request=rng.getrandbits(16)),
+            directory.Search(key=name.encode()[:8].ljust(8), ask_others=True, request=rng.getrandbits(16)),
+            directory.Stored(copies=3, request=rng.getrandbits(16)),
             call.Invite(call=rng.randbytes(8)),
             call.Ringing(call=rng.randbytes(8)),
             path.RelayRequest(callee=rng.randbytes(8), request=rng.getrandbits(16)),

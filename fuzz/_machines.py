@@ -21,7 +21,7 @@ from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard
 from halloo.link.resumption import Return
 from halloo.link.tickets import HeldTicket, ticket_secret
 from halloo.messages import call as calls
-from halloo.messages import overlay, path
+from halloo.messages import directory, overlay, path
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
 from halloo.messages.link import AskTicket, Ticket
@@ -152,21 +152,46 @@ def _kinds(*things: Any) -> tuple[str, ...]:
 
 def _join_hears(join: Any, message: Any, sender: Any, now: float) -> Any:
     if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
-        known = next(iter(join._probes), None)
+        known = next(iter(join._probes or join.scout._asked), None)
         return join.probed(message, Wire(known) if known and message.request % 2 else sender, now)
     return join.receive(message, sender, now) if isinstance(sender, int) else []
 
 
 def _supernode_hears(supernode: Any, message: Any, sender: Any, now: float) -> Any:
     if not isinstance(sender, int):
-        return supernode.clients.probed(message, sender, now) if isinstance(message, overlay.Probe) else []
+        if isinstance(message, overlay.Probe):
+            return supernode.clients.probed(message, sender, now)
+        return supernode.heard(message, _one_asked(supernode, message) or sender, now)
     return supernode.receive(message, sender, Wire(LOGIN) if sender % 2 else None, now)
+
+
+def _one_asked(supernode: Any, message: Any) -> Any:
+    """Somebody whose answer is waited for, where the message is an answer."""
+    asked = [one for errand in supernode.keeper._errands.values() for one in errand.asked]
+    asked += [one for inquiry in supernode.inquiries._inquiries.values() for one in inquiry.asked]
+    return Wire(asked[message.request % len(asked)]) if asked and hasattr(message, "others") else None
+
+
+def _tokens(supernode: Any) -> list[bytes]:
+    """Of all that is asked in the open."""
+    doubts = [doubt.token for doubt in supernode.block._doubts.values()]
+    return [*supernode.keeper._errands, *supernode.inquiries._tokens, *doubts]
 
 
 def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
     """The endpoint's promise: a number is given to one link only."""
     chosen = peer(rng)
     return supernode.down(chosen, "another", now) + supernode.up(chosen, party(rng), now)
+
+
+def _searches_hear(searches: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(sender, int):
+        return searches.receive(message, sender, now)
+    return (
+        searches.answered(message, any_address(Random(message.request)), now)
+        if isinstance(message, directory.Found)
+        else []
+    )
 
 
 def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
@@ -191,6 +216,10 @@ def _board_hears(board: Any, message: Any, sender: Any, now: float) -> Any:
         named = Party(bytes(32), _Named(_either(Random(message.rate), "alice", "bob", "carol")))  # type: ignore[arg-type]
         return _follow(board, board.invited(message, sender, named, Wire(LOGIN), now), now)
     return _follow(board, board.heard(message, message.call, sender, now), now)
+
+
+def _ticket(admission: Any, at: int, host: bytes) -> bytes:
+    return bytes(admission._ticket(at, host))
 
 
 @dataclass(frozen=True)
@@ -314,46 +343,97 @@ _LINKS = {
     "_heap": 16_500,
     "_waiting": 4_096,
 }
-_OVERLAY = {"_hosts": 200, "_tried": 200, "clients": 800, "_asked": 1_024, "_entries": 50_000}
+_OVERLAY = {
+    "_hosts": 200,
+    "_tried": 200,
+    "_clients": 800,
+    "_asked": 1_024,
+    "_entries": 50_000,
+    "_inquiries": 1_024,
+    "_tokens": 1_024,
+    "_spreads": 2_048,
+    "_errands": 2_048,
+    "members": 256,
+    "gone": 128,
+    "distrust": 512,
+    "_tables": 20_000,
+    "_fresh": 20_000,
+    "_doubts": 128,
+    "_fresh_news": 256,
+    "_gone_news": 256,
+}
 
 SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "join",
         _of_nodes("join"),
-        lambda join: (join.state.name, _kinds(*(a.route for a in join._attempts.values())), bool(join._probes)),
+        lambda join: (
+            join.state.name,
+            _kinds(*(attempt.route for attempt in join._attempts.values())),
+            bool(join._probes),
+            join._promises.appointment is not None,
+            bool(join._promises.offers),
+            bool(join.scout._asked),
+        ),
         _join_hears,
-        intents={"begin": lambda join, _, now: join.begin(now), "leave": lambda join, *_: join.leave()},
+        intents={
+            "begin": lambda join, _, now: join.begin(now),
+            "leave": lambda join, *_: join.leave(),
+            "heard_of": lambda join, rng, now: join.heard_of((any_address(rng), any_address(rng)), now),
+        },
         tidings={"up": lambda join, rng, now: join.up(peer(rng), now), "down": _down},
-        real=lambda join: {"request": list(join._probes.values())},
+        real=lambda join: {
+            "request": [asked.request for asked in (*join._probes.values(), *join.scout._asked.values())],
+            "ticket": [promise.ticket for promise in join._promises._told.values()],
+        },
         bounds=_OVERLAY,
     ),
     Subject(
         "supernode",
         _of_nodes("supernode"),
-        lambda it: (bool(it.clients), bool(it._mesh), bool(it._asked), bool(it._dialling), bool(len(it.directory))),
+        lambda it: (
+            bool(len(it.clients)),
+            bool(it.block.links),
+            bool(it._asked),
+            bool(it.block._dialling),
+            bool(len(it.directory)),
+            bool(it.keeper._errands),
+        ),
         _supernode_hears,
         intents={"begin": lambda supernode, _, now: supernode.begin(now)},
         tidings={"up": _supernode_up, "down": _down},
-        real=lambda it: {"node": [_id(held.key) for held in it._parties.values()], "request": list(it._asked)},
+        real=lambda it: {
+            "node": [_id(held.key) for held in it._parties.values()],
+            "request": list(it.keeper._spreads),
+            "token": _tokens(it),
+            "ticket": [_ticket(it.clients.admission, at, host) for at, host in it.clients.admission._places.items()],
+        },
         bounds=_OVERLAY,
     ),
     Subject(
         "searches",
         _of_nodes("searches"),
         lambda searches: (bool(searches._queries), searches.supernode is not None),
-        lambda searches, message, sender, now: searches.receive(message, sender, now),
-        hears=(overlay.Found,),
+        _searches_hear,
+        hears=(directory.Found, directory.AtlasTold),
         intents={"find": lambda searches, rng, now: searches.find(rng.choice(NAMES), now)},
-        tidings={"attached": lambda searches, rng, _: searches.attached(_either(rng, None, peer(rng)))},
-        real=lambda searches: {"request": [query.request & 0xFFFF for query in searches._queries.values()]},
-        bounds={"_queries": 64},
+        tidings={
+            "attached": lambda searches, rng, now: searches.attached(
+                _either(rng, None, peer(rng)), any_address(rng), now, open_to=rng.random() < 0.5
+            )
+        },
+        real=lambda searches: {
+            "request": [query.request & 0xFFFF for query in searches._queries.values()],
+            "token": list(searches.inquiries._tokens),
+        },
+        bounds=_OVERLAY | {"_queries": 64},
     ),
     Subject(
         "publisher",
         _of_nodes("publisher"),
         lambda it: (it._request >= 0, it.supernode is not None, it.wake_at < inf, bool(it.credential)),
         lambda publisher, message, sender, now: publisher.receive(message, sender, now),
-        hears=(overlay.Stored,),
+        hears=(directory.Stored,),
         intents={"publish": lambda publisher, _, now: publisher.publish(now)},
         tidings={"attached": lambda it, rng, now: it.attached(_either(rng, None, (peer(rng), LOGIN)), now)},
         real=lambda publisher: {"request": [publisher._request & 0xFFFF]},

@@ -1,4 +1,5 @@
-"""Damaged files and texts of a person: descriptor, link, host cache, account, port, lines of the command language.
+"""Damaged files and texts of a person: descriptor, link, host cache, account, port, lines of the command language;
+and what somebody on the local network announces.
 
 Each is read, or the fault is named; what was read is written and read again the same.
 """
@@ -24,6 +25,7 @@ from halloo.node.descriptor import create, from_link, from_toml
 from halloo.overlay.hostcache import CAPACITY, HostCache
 from halloo.runtime.acquaintances import Acquaintances
 from halloo.runtime.home import Account, Home, memory_text, read_memory
+from halloo.runtime.lan import MAX_HOSTS, told_of
 from halloo.sim.town import Town
 
 LINES = (
@@ -38,7 +40,7 @@ def attack(run: Run) -> None:
         sample = _Sample(Random(run.seed), Path(folder))
         while run.on():
             for _ in range(10):
-                for trick in (_descriptor, _cache, _home, _learnt, _line, _words):
+                for trick in (_descriptor, _cache, _announcement, _home, _learnt, _line, _words):
                     trick(run, sample)
 
 
@@ -85,13 +87,24 @@ def _cache(run: Run, _: _Sample) -> None:
     for known in cache.addresses()[:3]:
         cache.succeeded(known, rng.choice((0.0, 1.8e9)))
     run.input = damaged(rng, cache.dump().encode(), b"nan inf -1 1e400 99999999999999999999 \n")
+    cache.network = rng.choice((b"", b"network!"))
     found = _read(run, "host caches", lambda: HostCache.load(run.input.decode("utf-8", "replace")))
     if isinstance(found, HostCache):
         assert len(found) <= CAPACITY
         assert HostCache.load(found.dump()).dump() == found.dump()
         for known in found.addresses():
             found.failed(known)
-        assert len(found.best(5, rng)) <= 5
+        assert len(found.best(5, rng, 1.8e9)) <= 5
+
+
+def _announcement(run: Run, _: _Sample) -> None:
+    """What somebody on the local network says."""
+    rng, network = run.rng, b"network!"
+    run.input = damaged(rng, network.hex().encode(), b"0123456789abcdefABCDEF\0")
+    hosts = [rng.randbytes(rng.choice((0, 3, 4, 5, 15, 16, 17))) for _ in range(rng.randrange(20))]
+    found = told_of(hosts, rng.choice((None, -1, 0, 33_033, 1 << 20)), {b"network": run.input}, network)
+    assert len(found) <= MAX_HOSTS
+    run.executions += 1
 
 
 def _home(run: Run, sample: _Sample) -> None:

@@ -350,6 +350,7 @@ def joining() -> str:
         ("seconds of a round", *(f"{each.ladder.round:g}" for each in both)),
         ("rounds", *(each.rounds or "without end" for each in both)),
         ("seconds between rounds", *(f"{'random, up to ' * each.jitter}{each.pause:g}" for each in both)),
+        ("heeds a supernode that says when to come back", *("yes" if each.patient else "no" for each in both)),
         ("seconds between signs of life on an idle link", *(f"{each.ping:g}" for each in both)),
     ]
     return table(("", "classic", "modern"), rows)

@@ -12,7 +12,8 @@ from halloo.crypto.suite import Suite
 from halloo.crypto.suites import SUITES
 from halloo.link.notice import Down, Heard, Moved, Observed, SoundHeard, Up
 from halloo.link.onelink import HELLO_FOR, IDLE_FOR
-from halloo.messages.overlay import Ping, Probe, Search
+from halloo.messages.directory import Stored
+from halloo.messages.overlay import Ping, Probe
 
 PLAIN = SUITES[0]
 all_suites = pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
@@ -25,11 +26,11 @@ def test_two_strangers_link_and_speak(suite: Suite) -> None:
     ups = [notice for notice in pair.notices[HERE] if isinstance(notice, Up)]
     assert ups[0].party.key == pair.ends[THERE].persona.public
     pair.outcome(HERE, pair.ends[HERE].send(here, Ping(request=7), pair.now))
-    pair.outcome(THERE, pair.ends[THERE].send(there, Search(name="ada", request=8), pair.now))
+    pair.outcome(THERE, pair.ends[THERE].send(there, Stored(copies=1, reason="ada", request=8), pair.now))
     pair.outcome(HERE, pair.ends[HERE].send_sound(here, b"hello" * 30, pair.now))
     pair.run()
     assert Heard(Ping(request=7), there) in pair.notices[THERE]
-    assert Heard(Search(name="ada", request=8), here) in pair.notices[HERE]
+    assert Heard(Stored(copies=1, reason="ada", request=8), here) in pair.notices[HERE]
     (sound,) = [notice for notice in pair.notices[THERE] if isinstance(notice, SoundHeard)]
     assert sound.body == b"hello" * 30
     assert not any(end.faults for end in pair.ends.values())
@@ -187,7 +188,7 @@ def test_what_waits_for_those_who_do_not_acknowledge_is_bounded_in_all(monkeypat
     here, _ = pair.link()
     pair.spoil = lambda _: []  # nothing is acknowledged any more
     for number in range(400):
-        pair.outcome(HERE, pair.ends[HERE].send(here, Search(name="x" * 30, request=number), pair.now))
+        pair.outcome(HERE, pair.ends[HERE].send(here, Stored(copies=1, reason="x" * 30, request=number), pair.now))
         pair.outcome(HERE, pair.ends[HERE].flush(pair.now))
         assert pair.ends[HERE]._links._waiting_in_all <= 5_100
     assert Down(here, "too much waits unheard") in pair.notices[HERE]

@@ -15,17 +15,15 @@ from halloo.link.datagrams import LAYOUTS
 from halloo.link.fragments import ANSWERS, MAX_KEPT, MAX_SENDERS, Fragments
 from halloo.link.notice import Heard, Up
 from halloo.link.onelink import HELLO_AGAIN
+from halloo.messages.block import Replicate
 from halloo.messages.credential import Record
-from halloo.messages.overlay import Replicate
 from halloo.wire.frame import ASK_AFTER, ASKS, MAX_PIECES, FrameKind, decode_wanted, encode_wanted, is_wanted
 
 MODERN = SUITES[2]
 all_suites = pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
 ROUTE = Wire(THERE)
 LONG = Replicate(
-    records=tuple(
-        Record(credential=random.Random(i).randbytes(800), listing=b"l", signature=b"s") for i in range(4)
-    )
+    records=tuple(Record(credential=random.Random(i).randbytes(800), listing=b"l", signature=b"s") for i in range(4))
 )
 
 

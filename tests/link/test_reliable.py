@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from halloo.base.errors import Malformed
 from halloo.link.reliable import MAX_EARLY, QUEUE, Reliable
-from halloo.messages.overlay import Search
+from halloo.messages.directory import Stored
 from halloo.wire.buffer import varint
 from halloo.wire.command import encode_command
 
 
 def saying(number: int) -> bytes:
-    return encode_command(Search(name=f"name{number}", request=number & 0xFFFF))
+    return encode_command(Stored(copies=1, reason=f"name{number}", request=number & 0xFFFF))
 
 
 def converse(seed: int, count: int, loss: float, *, seconds: float = 400.0) -> tuple[list[bytes], list[bytes]]:

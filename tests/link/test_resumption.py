@@ -24,7 +24,7 @@ from halloo.link.renewal import RENEW_AFTER
 from halloo.link.strangers import MAX_OF_HOST
 from halloo.link.tickets import KEY_FOR, TICKET_FOR, HeldTicket
 from halloo.messages.link import AskTicket, Resume, Ticket
-from halloo.messages.overlay import Attach, Attached, Leave, Ping, Search
+from halloo.messages.overlay import Attach, Attached, Leave, Ping
 from halloo.wire.command import decode_shape, encode_shape
 
 PLAIN = SUITES[0]
@@ -139,7 +139,7 @@ def test_what_may_not_be_heard_twice_waits_for_the_link(suite: Suite) -> None:
     pair = Returning(suite)
     flown: list[bytes] = []
     pair.spoil = lambda data: flown.append(data) or ([data] if len(flown) <= 1 else [])  # type: ignore[func-returns-value]
-    words = [Ping(request=1), Leave(), Search(name="bob", request=2)]
+    words = [Ping(request=1), Leave(), Ping(request=2)]
     pair.come_back(*words, seconds=0.0)
     assert pair.heard(THERE) == [Ping(request=1)]  # what follows a word that must wait waits as well
     pair.spoil = lambda data: [data]

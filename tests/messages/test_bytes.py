@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from halloo.base.errors import Malformed
 from halloo.base.machine import Message
 from halloo.crypto.suites import SUITES
+from halloo.messages.block import News, Replicate
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import MAX_CREDENTIAL, Record
+from halloo.messages.directory import Found
 from halloo.messages.log import LogTold
-from halloo.messages.overlay import Found, Replicate
 from halloo.wire.command import (
     Catalogue,
     decode_commands,
@@ -28,7 +29,7 @@ from halloo.wire.frame import MAX_PIECES, MAX_STREAM_FRAME, cut
 
 LANGUAGE = Catalogue(MESSAGES)
 SMALL = 7_000  # bytes: all but pages of records and entries stay below
-PAGES = (Found, Replicate, LogTold)
+PAGES = (Found, News, Replicate, LogTold)
 
 each_message = pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 each_shape = pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: kind.__name__)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from halloo.base.errors import Malformed
 from halloo.base.machine import Message
-from halloo.messages import overlay
+from halloo.messages import directory, overlay
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.wire.buffer import varint
 from halloo.wire.command import (
@@ -79,20 +79,20 @@ def test_unknown_commands_and_objects_are_passed_over() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"name": "x" * 33, "request": 1},
-        {"name": 5, "request": 1},
+        {"copies": 1, "reason": "x" * 201, "request": 1},
+        {"copies": 1, "reason": 5, "request": 1},
     ],
 )
 def test_our_own_values_out_of_bounds_are_our_own_error(fields: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        encode_command(overlay.Search(**fields))
+        encode_command(directory.Stored(**fields))
 
 
 def test_two_values_where_one_belongs_are_malformed() -> None:
-    search = declaration_of(overlay.Search)
-    body = bytes.fromhex("0001") + bytes.fromhex("410203046100") + bytes.fromhex("03046200")
-    with pytest.raises(Malformed, match="two of name"):
-        decode_commands(bytes([len(body)]) + varint(search.number << 3 | Form.REQUEST) + body, SEALED)
+    stored = declaration_of(directory.Stored)
+    body = bytes.fromhex("0001") + bytes.fromhex("410203026100") + bytes.fromhex("03026200")
+    with pytest.raises(Malformed, match="two of reason"):
+        decode_commands(bytes([len(body)]) + varint(stored.number << 3 | Form.REPLY) + body, SEALED)
 
 
 def test_two_messages_cannot_share_a_number() -> None:

@@ -15,7 +15,7 @@ from attacker import ALICE, BOB, CAROL, CLASSIC, NETWORK, Attacker, Seen, both_s
 from halloo.base.address import Channel, Peer
 from halloo.crypto.suite import Covered, Suite
 from halloo.link.notice import Carried
-from halloo.messages.overlay import Search
+from halloo.messages.directory import Stored
 from halloo.wire.command import encode_command
 from halloo.wire.frame import FrameKind
 
@@ -47,18 +47,20 @@ def test_sound_is_altered(suite: Suite) -> None:
 
 @suites
 def test_what_nodes_say_to_each_other_is_altered(suite: Suite) -> None:
-    """A search becomes one for somebody else, as long when compressed: he knows what such a command looks like."""
+    """An answer becomes another one, as long when compressed: he knows what such a command looks like."""
     attacker = Attacker(suite)
     here, _ = attacker.meet()
     attacker.run(5.0)
     said = {
         search: encode_command(search, compressed=True, network=NETWORK)
-        for search in (Search(name=name, request=n) for n in range(16) for name in ("alice", "bob", "carol", "ada"))
+        for search in (
+            Stored(copies=1, reason=name, request=n) for n in range(16) for name in ("alice", "bob", "carol", "ada")
+        )
     }
     meant, heard = next(
         (one, other)
         for one, other in combinations(said, 2)
-        if len(said[one]) == len(said[other]) and one.name != other.name
+        if len(said[one]) == len(said[other]) and one.reason != other.reason
     )
     asked, instead = said[meant], said[heard]
     ahead = b"\0\x01"  # nothing heard so far; this is the first command

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from halloo.base.errors import PeerError
 from halloo.crypto.suite import Suite
 from halloo.link.handshake import INITIATOR, RESPONDER, Initiator, after_answer, after_finish
+from halloo.messages.directory import Stored
 from halloo.messages.link import Finish, Hello, HelloAnswer
-from halloo.messages.overlay import Search
 
 suites = pytest.mark.parametrize("suite", both_suites())
 SECRET = b"a word between the two of them "
@@ -186,11 +186,11 @@ def test_lengths_tell_little() -> None:
     attacker = Attacker(MODERN)
     here, _ = attacker.meet()
     sizes = set()
-    for length in range(1, 33):
+    for length in range(1, 25):
         before = len(attacker.seen)
-        attacker.say(ALICE, here, Search(name="x" * length, request=length))
+        attacker.say(ALICE, here, Stored(copies=1, reason="x" * length, request=length))
         sizes |= {len(seen.sealed[1]) for seen in attacker.seen[before:] if seen.sealed and seen.source == ALICE}
-    assert len(attacker.heard(BOB)) == 32
+    assert len(attacker.heard(BOB)) == 24
     assert sizes == {64 - 5}  # less mark and link number
 
 

@@ -18,7 +18,7 @@ from halloo.wire.objects import Kind
 
 __all__ = ["ADDRESSES", "MESSAGES", "SHAPES", "largest", "of_class"]
 
-MESSAGES: list[Any] = [declared.kind for declared in (*OPEN.values(), *SEALED.values())]
+MESSAGES: list[Any] = [declared.kind for declared in {**OPEN, **SEALED}.values()]
 LOG_SHAPES = (log.LogEntry, log.Head, log.SignedHead)
 LOGIN_SHAPES = (login.Application, login.Decision)
 SHAPES: list[Any] = [Claims, SignedClaims, Listing, Record, Proof, *LOGIN_SHAPES, *LOG_SHAPES, Descriptor]
@@ -40,7 +40,7 @@ def of_rule(rule: Any) -> st.SearchStrategy[Any]:
         case Kind.TEXT:
             one = st.text(LETTERS, max_size=min(rule.most, 12))
         case Kind.BLOB:
-            one = st.binary(min_size=rule.least, max_size=min(rule.most, 40))
+            one = st.binary(min_size=rule.least, max_size=max(rule.least, min(rule.most, 40)))
         case Kind.NUMBERS:
             return st.lists(st.integers(0, 1 << 32), max_size=4).map(tuple)
         case _:

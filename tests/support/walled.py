@@ -100,10 +100,12 @@ class Running:
 class Walled:
     """The namespaces; nothing of them is left when this is closed."""
 
+    programs = "ip", "nft"
+
     def __init__(self, folder: Path, passes: str) -> None:
         if os.geteuid() != 0:
             pytest.skip("network namespaces need root")
-        needs("ip", "nft")
+        needs(*self.programs)
         self.folder = folder
         self.password = secrets.token_urlsafe(9)
         self._mark = f"hw{os.getpid() % 100_000}"

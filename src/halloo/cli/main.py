@@ -27,6 +27,7 @@ VERBS = {
     "passwd": ("account", "passwd"),
     "search": ("search", "search"),
     "serve": ("server", "serve"),
+    "sim": ("sim", "sim"),
     "signup": ("account", "signup"),
     "status": ("node", "status"),
     "up": ("node", "up"),

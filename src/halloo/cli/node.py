@@ -24,10 +24,12 @@ __all__ = ["hangup", "status", "up"]
 @click.option("--headless", is_flag=True, expose_value=False, help="no page (there is none so far)")
 @click.option("--port", type=click.IntRange(1, 65_535), help="UDP and TCP port; default: the one kept")
 @click.option("--listen", metavar="ADDR:PORT", help="address and port")
+@click.option("--no-lan", is_flag=True, help="look for no supernodes on the local network")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines")
 @click.pass_obj
-def up(context: Context, port: int | None, listen: str | None, as_json: bool) -> None:
+def up(context: Context, port: int | None, listen: str | None, no_lan: bool, as_json: bool) -> None:
     """Run the node: on line, reachable, and at the service of the other verbs."""
+    context.lan = context.lan and not no_lan
     address = Address.parse(listen) if listen else Address(bytes(4), port) if port else None
     run(_up(context, address, as_json=as_json))
 

@@ -16,9 +16,9 @@ from halloo.crypto.suites import suite_named
 from halloo.media.quality import opinion, rating
 from halloo.runtime.home import replace_file
 
-__all__ = ["write_report"]
+__all__ = ["STYLE", "write_report"]
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #667085; --line: #d0d5dd; --paper: #fff; --card: #f7f8fa;
   --one: #2563eb; --two: #d97706; --good: #15803d; --bad: #b91c1c; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #98a2b3; --line: #344054; --paper: #101418;
@@ -73,7 +73,7 @@ Quality: {_(_measures(calls))}</p>
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Halloo demonstration</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>{body}</body></html>\n"
+        f"<style>{STYLE}</style></head><body>{body}</body></html>\n"
     )
     replace_file(path, page.encode())
 

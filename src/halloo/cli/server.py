@@ -15,7 +15,7 @@ from halloo.base.errors import UsageError
 from halloo.base.machine import Event
 from halloo.cli.audit import notice
 from halloo.cli.network import read_descriptor
-from halloo.cli.session import open_phone
+from halloo.cli.session import kept_cache, open_phone, read_cache
 from halloo.cli.speak import Context, password_option, read_password, run
 from halloo.login.auditor import LogContradicted
 from halloo.login.carrier import LetterCarried
@@ -25,11 +25,12 @@ from halloo.login.server import Served
 from halloo.login.watch import KeysRevoked
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
+from halloo.overlay.admission import Pace
+from halloo.overlay.block import MemberMet
 from halloo.overlay.clients import ClientGone, ClientTaken
-from halloo.overlay.hostcache import HostCache
-from halloo.overlay.supernode import Meshing
 from halloo.path.relayer import RelayBegan, RelayEnded
 from halloo.runtime.errands import NotDone
+from halloo.runtime.line import Capacity
 from halloo.runtime.phone import Phone
 from halloo.runtime.serve import NetworkFolder, start_login_server
 
@@ -101,10 +102,26 @@ def login(
 @click.option("--tcp", "tcp", default="", metavar="80,443", help="TCP ports besides its own")
 @click.option("--max-kbps", type=click.IntRange(min=1), help="kbit/s that it relays for others, at most")
 @click.option("--max-clients", type=click.IntRange(min=1), default=800, show_default=True)
+@click.option(
+    "--logins",
+    type=click.FloatRange(min=0.1, max=1000),
+    default=Pace().rate,
+    show_default=True,
+    help="nodes that it takes in a second when many come at once",
+)
+@click.option("--no-lan", is_flag=True, help="do not tell of it on the local network")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines")
 @click.pass_obj
 def supernode(
-    context: Context, source: str, listen: str, tcp: str, max_kbps: int | None, max_clients: int, as_json: bool
+    context: Context,
+    source: str,
+    listen: str,
+    tcp: str,
+    max_kbps: int | None,
+    max_clients: int,
+    logins: float,
+    no_lan: bool,
+    as_json: bool,
 ) -> None:
     """A supernode from the start."""
     descriptor = read_descriptor(source)
@@ -112,7 +129,8 @@ def supernode(
         ports = tuple(int(port) for port in tcp.split(",") if port.strip())
     except ValueError:
         raise UsageError(f"--tcp takes ports, like 80,443, not {tcp!r}") from None
-    limits = max_clients, 125.0 * max_kbps if max_kbps else inf
+    context.lan = context.lan and not no_lan
+    limits = Capacity(max_clients, 125.0 * max_kbps if max_kbps else inf, Pace(logins, max(1, int(15 * logins))))
     run(_supernode(context, descriptor, Address.parse(listen), ports, limits, as_json=as_json))
 
 
@@ -136,7 +154,7 @@ def _tidings(event: Event) -> tuple[dict[str, Any], str] | None:
             return {"event": "client", "name": event.name}, f"{event.name or 'somebody without an account'} attached"
         case ClientGone():
             return {"event": "client_gone"}, "a client left"
-        case Meshing():
+        case MemberMet():
             return {"event": "mesh", "supernode": str(event.address)}, f"knows {event.address}"
         case RelayBegan():
             return {"event": "relay", "channels": event.channels}, f"relays ({event.channels} channels)"
@@ -159,7 +177,7 @@ async def _supernode(
     descriptor: Descriptor,
     listen: Address,
     ports: tuple[int, ...],
-    limits: tuple[int, float],
+    limits: Capacity,
     *,
     as_json: bool,
 ) -> None:
@@ -168,12 +186,15 @@ async def _supernode(
         if said is not None:
             context.result(*said, as_json=as_json)
 
-    async with Phone(descriptor, None, HostCache()) as phone:
+    cache = read_cache(context, descriptor)
+    async with Phone(descriptor, None, cache) as phone, kept_cache(context, cache):
         phone.on_event = tell
-        address = await phone.open(listen, ports, supernode=True, max_clients=limits[0], max_relayed=limits[1])
+        phone.on_warning = lambda words: context.progress(f"Warning: {words}.")
+        phone.lan = context.lan
+        address = await phone.open(listen, ports, supernode=True, capacity=limits)
         table = {"event": "listening", "role": "supernode", "addresses": [str(address)]}
         context.result(table, f"supernode of {descriptor.name} on {address}", as_json=as_json)
-        phone.driver.do(phone.node.begin(phone.driver.now))
+        phone.begin()
         await asyncio.Event().wait()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -20,8 +22,9 @@ from halloo.runtime.home import Account, Home, NotLoggedIn
 from halloo.runtime.phone import Phone
 from halloo.runtime.tcp import proxy_of
 
-__all__ = ["online_phone", "open_phone", "running_node", "use_proxy"]
+__all__ = ["kept_cache", "online_phone", "open_phone", "read_cache", "running_node", "use_proxy"]
 
+CACHE_EVERY = 300.0  # seconds between two times that the host cache is written: a crash forgets no more
 ANYWHERE = Address.parse("0.0.0.0:0")
 
 
@@ -32,9 +35,7 @@ async def open_phone(
     """A phone that is open but not on line yet.  Keeps the port and the host cache for the next time."""
     home = context.home
     descriptor = home.descriptor()
-    cache, warning = home.host_cache()
-    if warning:
-        context.progress(f"Warning: {warning}")
+    cache = read_cache(context, descriptor)
     logged_in = await _in_date(context, descriptor, cache) if account else None
     async with Phone(descriptor, logged_in, cache) as phone:
         if logged_in is not None:
@@ -45,6 +46,7 @@ async def open_phone(
                 context.progress(f"Warning: {words}")
             phone.on_learnt = lambda: _keep(home, phone)
         use_proxy(context, phone)
+        phone.lan = context.lan
         kept = home.port()
         try:
             address = await phone.open(listen or Address(ANYWHERE.host, kept))
@@ -55,11 +57,42 @@ async def open_phone(
         if listen is None and not kept:
             home.keep_port(address.port)
         try:
-            yield phone
+            async with kept_cache(context, cache):
+                yield phone
         finally:
-            home.keep_host_cache(cache)
             if logged_in is not None:
                 _keep(home, phone)
+
+
+def read_cache(context: Context, descriptor: Descriptor) -> HostCache:
+    """The host cache of this home, for a network; a damaged one is told of."""
+    cache, warning = context.home.host_cache(descriptor.id)
+    if warning:
+        context.progress(f"Warning: {warning}")
+    return cache
+
+
+@asynccontextmanager
+async def kept_cache(context: Context, cache: HostCache) -> AsyncIterator[None]:
+    """Write the host cache every few minutes where it has changed, and at the end."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(CACHE_EVERY)
+            if cache.changed:
+                try:
+                    context.home.keep_host_cache(cache)
+                except Unusable as fault:
+                    context.progress(f"Warning: {fault}")
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+        context.home.keep_host_cache(cache)
 
 
 def _keep(home: Home, phone: Phone) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,8 @@ class Context:
     home: Home
     quiet: bool = False
     verbose: bool = False
+    lan: bool = field(default_factory=lambda: os.environ.get("HALLOO_LAN", "").lower() not in ("off", "no", "0"))
+    """Whether supernodes are looked for, and told of, on the local network; ``HALLOO_LAN=off`` says no."""
 
     def progress(self, words: str) -> None:
         """A step, for the person who watches."""

@@ -1,19 +1,26 @@
 """Number to message: the language of the network, and which part of it may be spoken where.
 
 ``OPEN`` is what may come outside a link, from anybody; ``SEALED`` what two nodes with a link say to each other.
-A message of one kind in the place of the other is not understood there.  ``EARLY`` is what may already be said with
-the ticket of somebody who comes back: only what does no more when it is heard twice than when it is heard once.
+A message of one in the place of the other is not understood there; searching is in both.  ``EARLY`` is what may already
+be said with the ticket of somebody who comes back: only what does no more when it is heard twice than when it is heard
+once.
 """
 
 from __future__ import annotations
 
-from halloo.messages import call, link, log, login, overlay, path
+from halloo.messages import block, call, directory, link, log, login, overlay, path
 from halloo.wire.command import Catalogue
 
 __all__ = ["EARLY", "OPEN", "SEALED"]
 
 OPEN = Catalogue(
     [
+        block.Here,
+        block.Where,
+        directory.Found,
+        directory.Keep,
+        directory.Kept,
+        directory.Search,
         link.Hello,
         link.HelloAnswer,
         link.HelloRetry,
@@ -33,11 +40,27 @@ OPEN = Catalogue(
 
 SEALED = Catalogue(
     [
+        block.Beat,
+        block.Compare,
+        block.Differs,
+        block.Mesh,
+        block.Meshed,
+        block.News,
+        block.Replicate,
+        block.Replicated,
+        block.Summary,
+        block.Wanted,
         call.Answer,
         call.Bye,
         call.Decline,
         call.Invite,
         call.Ringing,
+        directory.AtlasAsked,
+        directory.AtlasTold,
+        directory.Found,
+        directory.Search,
+        directory.Store,
+        directory.Stored,
         link.AskTicket,
         link.Confirm,
         link.Goodbye,
@@ -52,16 +75,9 @@ SEALED = Catalogue(
         overlay.Attach,
         overlay.AttachRefused,
         overlay.Attached,
-        overlay.Found,
         overlay.Leave,
-        overlay.Mesh,
-        overlay.Meshed,
         overlay.Ping,
         overlay.Pong,
-        overlay.Replicate,
-        overlay.Search,
-        overlay.Store,
-        overlay.Stored,
         path.RelayClose,
         path.RelayGranted,
         path.RelayOffer,
@@ -70,4 +86,4 @@ SEALED = Catalogue(
     ]
 )
 
-EARLY = Catalogue([overlay.Attach, overlay.Mesh, overlay.Ping, overlay.Search, overlay.Store])
+EARLY = Catalogue([directory.Search, directory.Store, overlay.Attach, overlay.Ping])

@@ -107,12 +107,12 @@ class RenewFinish(Message):
     enclosed: bytes = blob(0x04, least=1, most=_KEY)
 
 
-@command(0x5E, Form.NOTICE)
+@command(0x78, Form.NOTICE)
 class AskTicket(Message):
     """I may want to come back: give me a ticket.  Said by the side that began the link."""
 
 
-@command(0x5F, Form.NOTICE)
+@command(0x79, Form.NOTICE)
 class Ticket(Message):
     """With this you may come back, once.  What is in the ticket only its giver can read.
 
@@ -159,7 +159,7 @@ class ResumeRefused(Message):
     to: int = number(0x01, most=0xFFFF_FFFF)
 
 
-@command(0x60, Form.NOTICE)
+@command(0x7A, Form.NOTICE)
 class Confirm(Message):
     """I heard your Resumed: so I am where you sent it.  Said first on a link that was resumed, by who resumed it."""
 

@@ -1,4 +1,4 @@
-"""Between nodes and supernodes: attach, stay, publish, search; and between supernodes.
+"""Between nodes and supernodes: attach, stay, leave.
 
     node                         supernode
       | --- Probe ----------------> |  in the open, over UDP
@@ -20,35 +20,35 @@ from __future__ import annotations
 
 from halloo.base.address import Address
 from halloo.base.machine import Message
-from halloo.messages.credential import Record
 from halloo.messages.log import SignedHead
-from halloo.messages.name import MAX_NAME
-from halloo.wire.command import Form, address, addresses, command, flag, nested, number, request_id, text, wide
+from halloo.wire.command import Form, address, addresses, blob, command, flag, nested, number, request_id, wide
 
 __all__ = [
     "Attach",
     "AttachRefused",
     "Attached",
-    "Found",
     "Leave",
-    "Mesh",
-    "Meshed",
     "Ping",
     "Pong",
     "Probe",
     "ProbeAccept",
     "ProbeRefuse",
-    "Replicate",
-    "Search",
-    "Store",
-    "Stored",
 ]
+
+
+MAX_TICKET = 32  # bytes of a ticket: a time and a check, of whatever make
 
 
 @command(27, Form.REQUEST)
 class Probe(Message):
-    """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps."""
+    """Are you there, are you a supernode, and have you room?  Empty, as in the published dumps.
 
+    ``only_asking``: I have a supernode, and would like to know you.  ``ticket``: you told me to come back with it;
+    with both, I do not need the place that you keep for me.
+    """
+
+    only_asking: bool = flag(0x13, default=False)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
@@ -62,20 +62,22 @@ class ProbeAccept(Message):
 
 @command(29, Form.REPLY)
 class ProbeRefuse(Message):
-    """Not here; try these."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``."""
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=20, default=())
     retry_after: int = number(0x03, most=3600, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
 @command(30, Form.REQUEST)
 class Attach(Message):
-    """Be my supernode.  ``uptime`` in seconds, ``port`` where I listen on UDP and TCP."""
+    """Be my supernode.  ``uptime`` in seconds, ``port`` where I listen on UDP and TCP; ``ticket`` as in Probe."""
 
     node: bytes = wide(0x01)
     port: int = number(0x02, most=0xFFFF)
     uptime: int = number(0x03, most=1 << 32, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
@@ -96,10 +98,11 @@ class Attached(Message):
 
 @command(32, Form.REPLY)
 class AttachRefused(Message):
-    """No room; try these, or me again after ``retry_after`` seconds."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``."""
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
     retry_after: int = number(0x03, most=3600, default=0)
+    ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
 
@@ -121,72 +124,3 @@ class Pong(Message):
 
     observed: Address | None = address(0x11, default=None)
     request: int = request_id(default=0)
-
-
-@command(12, Form.REQUEST)
-class Store(Message):
-    """Keep this record of mine in the directory."""
-
-    record: tuple[Record, ...] = nested(0x01, Record, most=1, default=())
-    request: int = request_id(default=0)
-
-
-@command(13, Form.REPLY)
-class Stored(Message):
-    """``copies`` supernodes hold it now; 0: it was refused, ``reason`` says why.
-
-    ``heads`` as in Attached; ``entry``: the newest entry of the owner's name that the supernode has read in the log.
-    """
-
-    copies: int = number(0x01, most=64)
-    reason: str = text(0x02, most=200, default="")
-    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
-    entry: int = number(0x0B, most=1 << 48, default=0)
-    request: int = request_id(default=0)
-
-
-@command(14, Form.REQUEST)
-class Search(Message):
-    """Who is called exactly ``name``?  ``ask_others``: whether the supernode may ask further."""
-
-    name: str = text(0x04, most=MAX_NAME)
-    ask_others: bool = flag(0x05, default=False)
-    request: int = request_id(default=0)
-
-
-@command(15, Form.REPLY)
-class Found(Message):
-    """What was found.  ``complete``: every supernode that could know was heard."""
-
-    records: tuple[Record, ...] = nested(0x01, Record, most=8, default=())
-    complete: bool = flag(0x02, default=False)
-    request: int = request_id(default=0)
-
-
-@command(0x65, Form.REQUEST)
-class Mesh(Message):
-    """One supernode to another: I am one too, at ``listening``, and know these.  ``heads`` as in Attached."""
-
-    node: bytes = wide(0x01)
-    listening: Address = address(0x11)
-    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
-    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
-    request: int = request_id(default=0)
-
-
-@command(0x66, Form.REPLY)
-class Meshed(Message):
-    """So am I; these are the ones I know."""
-
-    node: bytes = wide(0x01)
-    listening: Address = address(0x11)
-    supernodes: tuple[Address, ...] = addresses(0x02, most=40, default=())
-    heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
-    request: int = request_id(default=0)
-
-
-@command(0x67, Form.NOTICE)
-class Replicate(Message):
-    """Records that you should hold as well."""
-
-    records: tuple[Record, ...] = nested(0x01, Record, most=8, default=())

@@ -23,15 +23,17 @@ from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
-from halloo.messages import call, log, overlay, path
+from halloo.messages import block, call, directory, log, overlay, path
 from halloo.messages import login as letters
-from halloo.messages.credential import Party
+from halloo.messages.credential import Party, credential_of
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
 from halloo.node.switchboard import Switchboard
+from halloo.overlay.admission import Admission, Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Join, Joined, Lost
 from halloo.overlay.publish import Publisher
+from halloo.overlay.roster import Registrar
 from halloo.overlay.search import SearchDone, Searches
 from halloo.overlay.supernode import RecordKept, Supernode
 from halloo.path.relayer import Relayer
@@ -54,6 +56,8 @@ class NodeSetup:
     wall: float
     supernode: bool = False
     max_clients: int = 800
+    pace: Pace | None = field(default_factory=Pace)
+    """How fast a supernode takes others in; None: as fast as they come."""
     has_proxy: bool = False
     """Whether an HTTP proxy can make TCP connections for this machine."""
     max_relayed: float = inf
@@ -78,7 +82,7 @@ class Node:
         self._parties: dict[Peer, tuple[Party, Route]] = {}
         self._offers: dict[int, Channel] = {}
         port = setup.reachable[0].port if setup.reachable else 0
-        setup.cache.add(setup.descriptor.supernodes)
+        setup.cache.pin(setup.descriptor.supernodes)
         self.cache = setup.cache
         peers, streams, requests = self._peers, self._streams, self._requests
         self.join = Join(
@@ -86,7 +90,7 @@ class Node:
         )
         numbers = streams, requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
-        self.searches = Searches(persona.notary, requests, wall)
+        self.searches = Searches(persona.notary, suite.digest, rng, requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
@@ -97,19 +101,35 @@ class Node:
     def _supernode(self, setup: NodeSetup) -> Supernode:
         if not setup.reachable:
             raise UsageError("a supernode needs an address at which others reach it")
+        persona, rng, suite = setup.persona, setup.rng, setup.persona.suite
+        claims = credential_of(persona.credential) if persona.credential else None
+        registrar = Registrar(
+            persona.notary,
+            suite.digest,
+            setup.descriptor.supernodes,
+            persona.private,
+            persona.public,
+            persona.credential,
+            claims.name if claims else "",
+            suite.identity.sign,
+        )
         supernode = Supernode(
             self.id,
             setup.reachable[0],
-            setup.persona.notary,
-            setup.persona.suite.digest,
+            persona.notary,
+            suite.digest,
+            registrar,
             setup.cache,
+            rng,
             self._peers,
             self._requests,
             setup.wall,
             setup.max_clients,
         )
+        if setup.pace is not None:
+            supernode.clients.admission = Admission(setup.persona.suite.digest, setup.rng, setup.pace)
         if self.papers.watch is not None:
-            supernode.newest_entry = self.papers.watch.newest_entry
+            supernode.keeper.newest_entry = self.papers.watch.newest_entry
         return supernode
 
     # --- the owner
@@ -127,6 +147,8 @@ class Node:
         out: Effects = []
         for active in self.calls.active:
             out += self.calls.hang_up(active, now)
+        if self.supernode is not None:
+            out += self.supernode.leave(now)
         return self._react(out + self.join.leave(), now)
 
     def act(self, effects: Effects, now: float) -> Effects:
@@ -233,8 +255,20 @@ class Node:
             return []
         return self.supernode.clients.probed(message, sender, now)
 
+    def _to_directory(self, message: Message, sender: Any, now: float) -> Effects:
+        """Questions and answers of the directory: in the open, or over a link."""
+        if isinstance(sender, int):
+            return self._to_supernode(message, sender, now)
+        return self.supernode.heard(message, sender, now) if self.supernode is not None else []
+
     def _found(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.searches.receive(message, sender, now) + self._to_supernode(message, sender, now)
+        if isinstance(sender, int):
+            return self.searches.receive(message, Peer(sender), now)
+        answered = self.searches.answered(message, sender.address, now) if isinstance(sender, Wire) else []
+        return answered + self._to_directory(message, sender, now)
+
+    def _atlas_told(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.searches.receive(message, sender, now)
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.publisher.receive(message, sender, now)
@@ -309,7 +343,9 @@ class Node:
         supernode = event.peer, event.supernode
         self.calls.supernode, self.calls.way = supernode, self._parties[event.peer][1]
         self._seen_as(event.observed, event.peer)
-        out = self.searches.attached(event.peer) + self.publisher.attached(supernode, now)
+        by_udp = isinstance(self._parties[event.peer][1], Wire)
+        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp)
+        out += self.publisher.attached(supernode, now)
         return out + self.papers.attached(event.peer, now)
 
     def _seen_as(self, observed: Address | None, supernode: Peer) -> None:
@@ -321,7 +357,7 @@ class Node:
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
         self.calls.supernode = self.calls.way = None
-        out = self.searches.attached(None) + self.publisher.attached(None, now)
+        out = self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
         return out + self.papers.attached(None, now)
 
     def _renewed(self, event: Renewed, now: float) -> Effects:
@@ -369,13 +405,26 @@ class Node:
         overlay.Attach: _to_supernode,
         overlay.Ping: _to_supernode,
         overlay.Leave: _to_supernode,
-        overlay.Store: _to_supernode,
-        overlay.Search: _to_supernode,
-        overlay.Replicate: _to_supernode,
-        overlay.Mesh: _meshing,
-        overlay.Meshed: _meshing,
-        overlay.Found: _found,
-        overlay.Stored: _stored,
+        block.Mesh: _meshing,
+        block.Meshed: _meshing,
+        block.Beat: _to_supernode,
+        block.Summary: _to_supernode,
+        block.News: _to_supernode,
+        block.Compare: _to_supernode,
+        block.Differs: _to_supernode,
+        block.Wanted: _to_supernode,
+        block.Replicate: _to_supernode,
+        block.Replicated: _to_supernode,
+        block.Where: _to_directory,
+        block.Here: _to_directory,
+        directory.Search: _to_directory,
+        directory.Keep: _to_directory,
+        directory.Kept: _to_directory,
+        directory.Found: _found,
+        directory.Store: _to_supernode,
+        directory.Stored: _stored,
+        directory.AtlasAsked: _to_supernode,
+        directory.AtlasTold: _atlas_told,
         letters.LetterAnswer: _to_papers,
         letters.LetterBack: _to_papers,
         letters.CarryLetter: _to_carry,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from halloo.base.errors import UsageError
 from halloo.crypto.suite import Suite
 from halloo.crypto.suites import suite_named
-from halloo.overlay.join import JoinTimings, Ladder, Way
+from halloo.overlay.ladder import JoinTimings, Ladder, Way
 
 __all__ = ["Profile", "profile_named"]
 
@@ -24,6 +24,7 @@ CLASSIC_JOIN = JoinTimings(
     pause=6.0,
     jitter=False,
     ping=60.0,
+    patient=False,
 )
 MODERN_JOIN = JoinTimings(
     # Staggered as in RFC 8305: half a second is more than most round trips, so that TCP is rarely tried in vain.

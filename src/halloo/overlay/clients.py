@@ -8,6 +8,9 @@
       | <-- Attached / Refused ---- |
       | --- Ping / Pong ---------> |  while idle
       | --- Leave ---------------> |
+
+Who may come, and when the others do, says ``admission``.  However many ask, those who are here stay, their Pings are
+answered, and so are their searches: only new work is put off.
 """
 
 from __future__ import annotations
@@ -21,10 +24,12 @@ from halloo.base.machine import Effects, Event
 from halloo.messages.credential import Party
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
+from halloo.overlay.admission import FULL, Admission, Verdict
 
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
-RETRY_AFTER = 10  # seconds that a node refused for want of room is told to wait
+FEW = 2  # supernodes named to who may have made its address up: the datagram is twice as long as his at the most
+MANY = 20  # to who has shown that it hears us
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Clients:
     known: Callable[[], tuple[Address, ...]]
     heads: Callable[[], tuple[SignedHead, ...]]
     most: int = 800
+    admission: Admission | None = None
+    """None: everybody is taken at once while there is room."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -75,21 +82,39 @@ class Clients:
         """The link of an attached node."""
         return next((peer for peer, client in self._clients.items() if client.node == node), None)
 
+    @property
+    def room(self) -> int:
+        """How many more nodes can be taken, places kept for those in the line left out."""
+        kept = self.admission.places if self.admission else 0
+        return max(0, self.most - len(self._clients) - kept)
+
     def probed(self, message: Probe, route: Route, now: float) -> Effects:
         """A probe, in the open."""
-        if len(self._clients) >= self.most:
-            refuse = ProbeRefuse(supernodes=self.known()[:20], retry_after=RETRY_AFTER, request=message.request)
-            return [Send(route, refuse)]
         observed = route.address if isinstance(route, Wire) else None
-        return [Send(route, ProbeAccept(observed=observed, request=message.request))]
+        accept: Effects = [Send(route, ProbeAccept(observed=observed, request=message.request))]
+        if message.only_asking and message.ticket and self.admission is not None:
+            self.admission.give_back(_host(route), message.ticket, now)
+            return []
+        if message.only_asking and self.room and (self.admission is None or self.admission.would_admit(now)):
+            return accept
+        verdict = self._verdict(route, b"" if message.only_asking else message.ticket or b"", now)
+        if verdict.admitted:
+            return accept
+        refuse = ProbeRefuse(
+            supernodes=self.known()[: MANY if verdict.proven else FEW],
+            retry_after=verdict.wait,
+            ticket=verdict.ticket or None,
+            request=message.request,
+        )
+        return [Send(route, refuse)]
 
     def attach(self, message: Attach, sender: Peer, party: Party | None, route: Route | None, now: float) -> Effects:
         """A node wants to be one of ours; ``party``: whose key it has proved."""
-        if len(self._clients) >= self.most and sender not in self._clients:
-            refused = AttachRefused(supernodes=self.known(), retry_after=RETRY_AFTER, request=message.request)
-            return [Send(sender, refused)]
         if party is None or self.digest(party.key)[:8] != message.node:
             return [Send(sender, AttachRefused(request=message.request))]  # an id that is not its own
+        refused = self._refused(message, sender, route, now)
+        if refused is not None:
+            return [Send(sender, refused)]
         for old in [peer for peer, held in self._clients.items() if held.node == message.node and peer != sender]:
             del self._clients[old]  # the same node again, after its line changed
         self._clients[sender] = _Client(message.node, party.name, _seen(route))
@@ -102,6 +127,28 @@ class Clients:
             request=message.request,
         )
         return [Send(sender, attached), ClientTaken(sender, message.node, party.name)]
+
+    def _refused(self, message: Attach, sender: Peer, route: Route | None, now: float) -> AttachRefused | None:
+        """What to say to who may not attach now.  Who is here already, over this link or another, always may."""
+        if sender in self._clients or self.link_to(message.node) is not None:
+            return None
+        told_to_come = self.admission is not None and self.admission.redeem(_host(route), message.ticket or b"", now)
+        if told_to_come and len(self._clients) < self.most:
+            return None
+        verdict = self._verdict(route, message.ticket or b"", now, reachable=True)
+        if verdict.admitted:
+            if self.admission is not None:
+                self.admission.redeem(_host(route), b"", now)
+            return None
+        return AttachRefused(
+            supernodes=self.known(), retry_after=verdict.wait, ticket=verdict.ticket or None, request=message.request
+        )
+
+    def _verdict(self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False) -> Verdict:
+        if self.admission is None:
+            return Verdict(bool(self.room), 0 if self.room else int(FULL), proven=True)
+        room = self.room > 0
+        return self.admission.ask(_host(route), ticket, now, room=room, reachable=reachable)
 
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
@@ -118,6 +165,11 @@ class Clients:
         """A link ended."""
         client = self._clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
+
+
+def _host(route: Route | None) -> bytes:
+    """Whom a place is kept for: a host, or whoever comes by one relay."""
+    return route.address.host if isinstance(route, Wire | Stream) else b""
 
 
 def _seen(route: Route | None) -> Address | None:

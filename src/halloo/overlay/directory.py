@@ -1,55 +1,90 @@
-"""The records that a supernode keeps: by name, the highest version wins, none older than 72 hours."""
+"""The records that a supernode keeps: by key, the highest version wins, none older than 72 hours."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from halloo.messages.credential import Entry
+from halloo.overlay.slots import KEY_BITS, Key, Prefix, key_of, mixed
 
-__all__ = ["Directory"]
+__all__ = ["KEEP_FOR", "Directory"]
 
 KEEP_FOR = 72 * 3600.0  # seconds: who was on line within 72 hours is found
+AHEAD = 86_400.0  # seconds that the clock of a record's owner may be ahead: others would be kept for ever
 CAPACITY = 50_000  # records; 700 bytes each, some 35 MB
+PART_BITS = 5  # a slot is compared in 32 parts
 
 
 @dataclass(slots=True)
 class Directory:
-    """Opened records by name."""
+    """Opened records by the key of their name."""
 
-    _entries: dict[str, Entry] = field(default_factory=dict)
+    digest: Callable[[bytes], bytes]
+    _entries: dict[Key, Entry] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def store(self, entry: Entry, wall: float) -> bool:
         """Keep an entry; False when one as new is there already, or it is too old."""
-        if entry.listing.issued + KEEP_FOR < wall:
+        if entry.listing.issued + KEEP_FOR < wall or entry.listing.issued > wall + AHEAD:
             return False
-        held = self._entries.get(entry.name)
+        key = key_of(self.digest, entry.name)
+        held = self._entries.get(key)
         if held is not None and _age_key(held) >= _age_key(entry):
             return False
         if held is None and len(self._entries) >= CAPACITY:
             del self._entries[next(iter(self._entries))]
-        self._entries.pop(entry.name, None)
-        self._entries[entry.name] = entry
+        self._entries.pop(key, None)
+        self._entries[key] = entry
         return True
 
-    def find(self, name: str, wall: float) -> Entry | None:
-        """The entry of a folded name, if it is young enough."""
-        held = self._entries.get(name)
+    def find(self, key: Key, wall: float) -> Entry | None:
+        """The entry under a key, if it is young enough."""
+        held = self._entries.get(key)
         if held is not None and held.listing.issued + KEEP_FOR < wall:
-            del self._entries[name]
+            del self._entries[key]
             return None
         return held
 
+    def version(self, key: Key) -> int:
+        """The version held under a key; 0: none."""
+        held = self._entries.get(key)
+        return held.listing.version if held is not None else 0
+
     def forget(self, entry: Entry) -> None:
         """Keep this entry no longer."""
-        if self._entries.get(entry.name) is entry:
-            del self._entries[entry.name]
+        key = key_of(self.digest, entry.name)
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def expire(self, wall: float) -> None:
+        """Forget what is too old."""
+        for key in [key for key, held in self._entries.items() if held.listing.issued + KEEP_FOR < wall]:
+            del self._entries[key]
 
     def all(self) -> list[Entry]:
         """Every entry, the oldest first."""
         return list(self._entries.values())
+
+    def items(self) -> Iterable[tuple[Key, Entry]]:
+        """Every key and entry, the oldest first."""
+        return self._entries.items()
+
+    def under(self, prefix: Prefix) -> Iterator[tuple[int, Key, int]]:
+        """Of each record under a slot's prefix its part, key and version."""
+        shift, bits = KEY_BITS - prefix.depth, prefix.bits
+        for key, entry in self._entries.items():
+            if key >> shift == bits:
+                yield key >> (shift - PART_BITS) & 31, key, entry.listing.version
+
+    def parts(self, prefix: Prefix) -> bytes:
+        """A digest of each of the 32 parts of a slot."""
+        parts = [0] * (1 << PART_BITS)
+        for part, key, version in self.under(prefix):
+            parts[part] ^= mixed(key, version)
+        return b"".join(part.to_bytes(8, "big") for part in parts)
 
 
 def _age_key(entry: Entry) -> tuple[int, int]:

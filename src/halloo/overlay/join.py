@@ -11,10 +11,31 @@
 A round walks a ladder of rungs for several entries of the host cache: UDP, TCP to the same port, TCP 80, TCP 443.
 The classic ladder is the article's: 5 s for UDP, then TCP, 80, 443, 6 s of waiting, five rounds and out.  The
 default one is staggered, so that a node without UDP is on line in a second, and backs off with full jitter.
+
+Where supernodes have more to do than they can, a node that is patient does what they say:
+
+    node                          busy supernodes
+      | --- Probe -----------------> |  to several
+      | <-- ProbeRefuse: in 9 s ---- |  each tells how long one would wait, and gives a proof of having asked
+      | --- Probe: proof ----------> |  to the one where that is shortest
+      | <-- ProbeRefuse: ticket ---- |  a place in its line: the appointment
+      |     9 s                      |
+      | --- Probe: ticket ---------> |
+      | <-- ProbeAccept ------------ |
+
+It asks nobody before the time that he named; supernodes that a refusal names are asked next.
+
+When its supernode is lost, a node asks at once, first the spares that ``scout`` has kept warm: a person may stand
+before the phone, and who lost his supernode alone is on line again after a round trip and a handshake.  That many may
+have lost theirs together is no reason to wait in the dark: what is sent at once is a probe of a few bytes that costs
+its reader no state, and whoever is busy answers it with a time.  The handshake, which is what wore supernodes down in
+the great outages, comes when one is told to come; so the crowd is spread over as long as it takes, by those who know
+how long that is.  Where nobody answers at all, the full-jitter back-off spreads what follows.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -24,48 +45,24 @@ from halloo.base.address import Address, Peer, Route, Stream, Wire
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
-from halloo.overlay.hostcache import HostCache
+from halloo.overlay.hostcache import CAPACITY, HostCache, Source
+from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
+from halloo.overlay.promises import Promise, Promises
+from halloo.overlay.scout import Scout
 
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "State", "Way"]
 
 
 LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
-
-
-class Way(Enum):
-    """A rung: how a supernode is tried."""
-
-    UDP = 0
-    TCP = -1
-    TCP_80 = 80
-    TCP_443 = 443
-    PROXY = 8080
-    """TCP 443 by way of the HTTP proxy of this machine, where it has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """When, in seconds from the begin of a round, each way is tried, and by how much the entries are staggered."""
-
-    rungs: tuple[tuple[float, Way], ...]
-    entries: int
-    stagger: float
-    round: float
-    """How long a round lasts, in seconds, before it counts as failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class JoinTimings:
-    """How joining is paced.  Seconds throughout."""
-
-    ladder: Ladder
-    rounds: int
-    """Rounds after which the node gives up; 0: never."""
-    pause: float
-    """Between rounds: the same each time (``jitter`` off), or the cap of a doubling, jittered back-off."""
-    jitter: bool
-    ping: float
-    """Between signs of life on an idle link."""
+HOLD = 0.6  # seconds that a handshake over UDP has before others are asked as well: three slow round trips
+GATHER = 0.8  # seconds in which the answers of all who were asked in a round come, before one is chosen
+NO_ANSWER = 1.0  # seconds after which a probe with a ticket is said again, or the next best is asked
+ALONE = 1.5  # seconds that only the appointment is kept, before others are tried as well
+REFERRED = 8  # supernodes named in refusals that are tried in one round
+SOONEST = 0.5  # seconds before which no appointment is, whatever the supernode says
+LOOK_AGAIN = 5.0  # seconds, at least, between two looks for somebody with less to do while an appointment is waited for
+HINTS_EVERY = 5.0  # seconds between two rounds that begin because the local network told of somebody
+MOST_TRIED = 2 * CAPACITY  # addresses that are told of where a search has failed
 
 
 class State(Enum):
@@ -84,6 +81,7 @@ class Timer(Enum):
     STEP = 0
     ROUND = 1
     PING = 2
+    CHOOSE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,21 @@ class JoinFailed(Event):
 class _Attempt:
     address: Address
     route: Route
+    began: float
+    way: Way
+    round_trip: float = 0.0
     up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    request: int
+    at: float
+    with_ticket: bool
+
+
+_Step = tuple[float, int, Way, Address]
+"""When, in which order of equals, how, where."""
 
 
 @dataclass(slots=True)
@@ -138,17 +150,31 @@ class Join:
     peer: Peer | None = None
     supernode: Address | None = None
     timers: Timers = field(default_factory=Timers)
+    scout: Scout = field(init=False)
     _began: float = 0.0
     _round: int = 0
-    _steps: list[tuple[float, Way, Address]] = field(default_factory=list)
-    _probes: dict[Address, int] = field(default_factory=dict)
+    _steps: list[_Step] = field(default_factory=list)
+    _order: Numbers = field(default_factory=Numbers)
+    _probes: dict[Address, _Probed] = field(default_factory=dict)
     _attempts: dict[Peer, _Attempt] = field(default_factory=dict)
     _tried: dict[Address, None] = field(default_factory=dict)
+    _turned: dict[Address, None] = field(default_factory=dict)
+    """Who had his turn since all had theirs."""
+    _silent: dict[Address, None] = field(default_factory=dict)
+    """Who did not answer in this search: his failure, if anybody else does; otherwise it may be our own line."""
+    _promises: Promises = field(default_factory=Promises)
+    _heard_by_udp: bool = False
+    """Whether a probe was answered in this search: connections are for those whose datagrams do not pass."""
+    _referred: int = 0
+    _hinted: float = -inf
+
+    def __post_init__(self) -> None:
+        self.scout = Scout(self.cache, self.rng, self.requests, self.wall)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self.timers.next
+        return min(self.timers.next, self.scout.wake_at)
 
     # --- intents
 
@@ -158,6 +184,9 @@ class Join:
             return []
         self._began, self._round = now, 0
         self._tried.clear()
+        self._turned.clear()
+        self._silent.clear()
+        self._heard_by_udp = False
         return self._climb(now)
 
     def leave(self) -> Effects:
@@ -165,22 +194,43 @@ class Join:
         out: Effects = [Send(self.peer, Leave()), Unlink(self.peer, "left")] if self.peer is not None else []
         out += self._drop_attempts()
         self.state, self.peer, self.supernode = State.IDLE, None, None
+        self._steps.clear()
+        self._probes.clear()
+        self._promises.forget()
         self.timers.clear()
+        self.scout.rest()
         return out
+
+    def heard_of(self, addresses: tuple[Address, ...], now: float) -> Effects:
+        """Supernodes that were found on the local network.  While one is looked for, they are tried at once."""
+        new = self.cache.add(addresses, source=Source.LAN, wall=now + self.wall)
+        if self.state is State.CLIMBING:
+            return self._refer(new, Way.UDP, now)
+        waiting = self.state is State.PAUSING and self._promises.appointment is None
+        if new and waiting and now >= self._hinted + HINTS_EVERY:
+            self._hinted = now
+            self.timers.clear()
+            return self._climb(now)
+        return []
 
     # --- what is heard
 
     def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
         """An answer to a probe."""
-        if not isinstance(route, Wire) or self._probes.get(route.address) != message.request:
+        if not isinstance(route, Wire) or self.scout.hear(message, route.address, now):
             return []
-        if isinstance(message, ProbeRefuse):
-            self.cache.add(message.supernodes)
-            return []
-        if self.state is not State.CLIMBING:
+        probe = self._probes.get(route.address)
+        if probe is None or probe.request != message.request or self.state is not State.CLIMBING:
             return []
         del self._probes[route.address]
-        return self._attempt(route.address, route)
+        self._silent.pop(route.address, None)
+        self._heard_by_udp = True
+        if isinstance(message, ProbeRefuse):
+            return self._refused(message, route.address, Way.UDP, now, has_place=probe.with_ticket)
+        held = self._held_until(now)
+        if held > now:
+            return self._plan(held, Way.UDP, route.address, now)
+        return self._attempt(route.address, route, Way.UDP, now, now - probe.at)
 
     def up(self, peer: Peer, now: float) -> Effects:
         """A link stands."""
@@ -188,19 +238,23 @@ class Join:
         if attempt is None:
             return []
         attempt.up = True
-        return [Send(peer, Attach(node=self.node, port=self.port, request=self.requests() & 0xFFFF))]
+        ticket = self._promises.ticket(attempt.address)
+        return [Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))]
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended or never stood."""
         attempt = self._attempts.pop(peer, None)
         if attempt is not None:
-            self.cache.failed(attempt.address)
+            self._silent[attempt.address] = None
+            if attempt.way is Way.UDP:
+                self._heard_by_udp = False  # a probe passes and a handshake does not: large datagrams may be lost here
         if peer != self.peer or self.supernode is None:
             return []
         lost = Lost(self.supernode, reason)
-        self.cache.failed(self.supernode)
+        self.cache.failed(self.supernode, now + self.wall)
         self.peer, self.supernode, self.state = None, None, State.IDLE
         self.timers.clear()
+        self.scout.rest()
         return [lost, *self.begin(now)]
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
@@ -209,20 +263,24 @@ class Join:
             case Attached():
                 return self._attached(message, sender, now)
             case AttachRefused() if sender in self._attempts:
-                self.cache.add(message.supernodes)
-                del self._attempts[sender]
-                return [Unlink(sender, "refused")]
+                attempt = self._attempts.pop(sender)
+                out: Effects = [Unlink(sender, "refused")]
+                if self.state is State.CLIMBING:
+                    out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
+                return out
             case Pong():
                 return []
         return []
 
     def wake(self, now: float) -> Effects:
         """Take the next rung, begin the next round, or show a sign of life."""
-        out: Effects = []
+        out: Effects = self.scout.wake(now) if self.scout.wake_at <= now else []
         for timer in self.timers.due(now):
             match timer:
                 case Timer.STEP:
                     out += self._step(now)
+                case Timer.CHOOSE:
+                    out += self._choose(now)
                 case Timer.ROUND if self.state is State.PAUSING:
                     out += self._climb(now)
                 case Timer.ROUND:
@@ -232,59 +290,160 @@ class Join:
                     out.append(Send(self.peer, Ping(request=self.requests() & 0xFFFF)))
         return out
 
-    # --- inside
+    # --- a round
 
     def _climb(self, now: float) -> Effects:
-        self.state = State.CLIMBING
-        ladder = self.timings.ladder
-        entries = self.cache.best(ladder.entries, self.rng)
-        self._steps = sorted(
-            (
-                (now + at + i * ladder.stagger, way, address)
-                for i, address in enumerate(entries)
-                for at, way in ladder.rungs
-                if way is not Way.PROXY or self.has_proxy
-            ),
-            key=lambda step: step[0],
-        )
-        self.timers[Timer.ROUND] = now + (ladder.round if entries else 0.0)
+        self.state, self._referred = State.CLIMBING, 0
+        self._promises.offers.clear()
+        ladder, begin = self.timings.ladder, now
+        self._steps = []
+        due = self._promises.due(now)
+        if due is not None:
+            begin = now + ALONE
+            self._round += 1  # one that only ever makes appointments is to be asked more and more seldom
+            for at in (now, now + NO_ANSWER):
+                insort(self._steps, (at, self._order(), due.way, due.address))
+        for i, address in enumerate(self._entries(now)):
+            for at, way in ladder.rungs:
+                if way is not Way.PROXY or self.has_proxy:
+                    insort(self._steps, (begin + at + i * ladder.stagger, self._order(), way, address))
+        self.timers[Timer.ROUND] = begin + ladder.round if self._steps else now
         return self._step(now)
+
+    def _entries(self, now: float) -> list[Address]:
+        """Whom to try in this round: spares, then the best of the cache, none twice before all had their turn."""
+        most = self.timings.ladder.entries
+        not_now = self._promises.not_now(now)
+        spares = [spare for spare in self.scout.spares if spare not in not_now and spare not in self._turned]
+        chosen = spares[:most]
+        but = {*not_now, *self._turned, *chosen}
+        chosen += self.cache.best(most - len(chosen), self.rng, now + self.wall, but)
+        if len(chosen) < most:
+            self._turned.clear()
+            chosen += self.cache.best(most - len(chosen), self.rng, now + self.wall, {*not_now, *chosen})
+        self._turned.update(dict.fromkeys(chosen))
+        return chosen
 
     def _step(self, now: float) -> Effects:
         out: Effects = []
         while self._steps and self._steps[0][0] <= now:
-            _, way, address = self._steps.pop(0)
-            self._tried[address] = None
+            _, order, way, address = self._steps.pop(0)
+            if self._promises.waits(address, now):
+                continue
+            if way is not Way.UDP and self._heard_by_udp and self.timings.patient:
+                continue
+            held = self._held_until(now)
+            if held > now:
+                insort(self._steps, (held, order, way, address))
+                continue
+            if len(self._tried) < MOST_TRIED:
+                self._tried[address] = None
             if way is Way.UDP:
-                request = self.requests() & 0xFFFF
-                self._probes[address] = request
-                out.append(Send(Wire(address), Probe(request=request)))
+                out += self._probe(address, now)
             elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
                 # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
                 port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
                 there = Address(address.host, port)
-                out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY))
+                out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY), way, now)
         self.timers[Timer.STEP] = self._steps[0][0] if self._steps else inf
         return out
 
-    def _attempt(self, address: Address, route: Route) -> Effects:
+    def _plan(self, at: float, way: Way, address: Address, now: float) -> Effects:
+        """Take a rung later; what is due of the others now."""
+        insort(self._steps, (at, self._order(), way, address))
+        return self._step(now)
+
+    def _probe(self, address: Address, now: float) -> Effects:
+        request = self.requests() & 0xFFFF
+        ticket = self._promises.ticket(address)
+        self._probes[address] = _Probed(request, now, ticket is not None)
+        return [Send(Wire(address), Probe(ticket=ticket, request=request))]
+
+    def _attempt(self, address: Address, route: Route, way: Way, now: float, round_trip: float = 0.0) -> Effects:
         peer = Peer(self.peers())
-        self._attempts[peer] = _Attempt(address, route)
+        self._attempts[peer] = _Attempt(address, route, now, way, round_trip)
         return [Link(peer, route)]
 
+    def _held_until(self, now: float) -> float:
+        """Until when others wait, because a supernode has said over UDP that we may come, and we are coming."""
+        coming = [attempt.began + HOLD for attempt in self._attempts.values() if attempt.way is Way.UDP]
+        return max((until for until in coming if until > now), default=now)
+
+    # --- refusals
+
+    def _refused(
+        self, message: ProbeRefuse | AttachRefused, address: Address, way: Way, now: float, *, has_place: bool
+    ) -> Effects:
+        """A supernode that cannot take us now.  ``has_place``: and has kept us a place, as far as it keeps any."""
+        self.cache.add(message.supernodes, address, wall=now + self.wall)
+        if not self.timings.patient:
+            return []
+        soonest = min(self.timings.pause, SOONEST * 2.0 ** min(self._round, LONGEST_DOUBLING))
+        at = now + max(soonest, message.retry_after + self.rng.random() / 4)
+        promise = Promise(address, at, message.ticket or b"", way)
+        self._promises.hear(promise)
+        out = self._refer(message.supernodes, way, now)
+        if not message.ticket:
+            return out  # no place is kept there
+        if not has_place:
+            self._promises.offers[address] = promise
+            self.timers[Timer.CHOOSE] = min(self.timers.get(Timer.CHOOSE, inf), now + GATHER)
+            return out
+        out += self._give_back(self._promises.keep(promise))
+        return out if self._attempts else [*out, *self._pause(now)]
+
+    def _refer(self, addresses: list[Address] | tuple[Address, ...], way: Way, now: float) -> Effects:
+        """Supernodes that we were told of are tried next, as far as they are new in this search, by the same way."""
+        for address in addresses:
+            if self._referred < REFERRED and address in self.cache and address not in self._turned:
+                self._referred += 1
+                self._turned[address] = None
+                at = now + self.timings.ladder.stagger * self._referred
+                insort(self._steps, (at, self._order(), way, address))
+        return self._step(now)
+
+    def _give_back(self, promise: Promise | None) -> Effects:
+        """A place that we do not need, because there is a sooner one, or we are on line: somebody else may have it."""
+        if promise is None:
+            return []
+        return [Send(Wire(promise.address), Probe(only_asking=True, ticket=promise.ticket))]
+
+    def _choose(self, now: float) -> Effects:
+        """All who were asked have had time to say how long one would wait: ask for a place where it is shortest."""
+        if self.state is not State.CLIMBING or self._attempts or not self._promises.offers:
+            return []
+        best = self._promises.best_offer(self.rng)
+        if best is None:
+            return self._pause(now)
+        del self._promises.offers[best.address]
+        self.timers[Timer.CHOOSE] = now + NO_ANSWER
+        return self._probe(best.address, now)
+
+    # --- the end of a round
+
     def _attached(self, message: Attached, sender: Peer, now: float) -> Effects:
-        self.cache.add(message.supernodes)
         attempt = self._attempts.pop(sender, None)
+        teller = attempt.address if attempt else self.supernode if sender == self.peer else None
+        if teller is not None:
+            self.cache.add(message.supernodes, teller, wall=now + self.wall)
         if attempt is None or self.state is not State.CLIMBING:
             return []
         self.state, self.peer, self.supernode = State.ATTACHED, sender, attempt.address
-        self.cache.succeeded(attempt.address, now + self.wall)
+        self.cache.succeeded(attempt.address, now + self.wall, attempt.round_trip)
+        for address in self._silent:
+            if address != attempt.address:
+                self.cache.failed(address, now + self.wall)
         self.timers.clear()
         self.timers[Timer.PING] = now + self.timings.ping * (0.5 + self.rng.random() / 2)
         self._steps.clear()
         self._probes.clear()
-        joined = Joined(sender, attempt.address, message.observed, _way(attempt.route), now - self._began)
-        return [*self._drop_attempts(), joined]
+        self._silent.clear()
+        out: Effects = self._give_back(self._promises.appointment)
+        self._promises.forget()
+        if attempt.way is Way.UDP:
+            self.scout.attached(attempt.address, now)
+        joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
+        return [*out, *self._drop_attempts(), joined]
 
     def _drop_attempts(self) -> list[Effect]:
         dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
@@ -292,26 +451,34 @@ class Join:
         return dropped
 
     def _round_over(self, now: float) -> Effects:
-        for address in self._probes:
-            self.cache.failed(address)
-        self._probes.clear()
-        out: Effects = self._drop_attempts()
-        self._steps.clear()
-        self.timers.pop(Timer.STEP, None)
+        for address in (*self._probes, *(attempt.address for attempt in self._attempts.values())):
+            self._silent[address] = None
         self._round += 1
         if self.timings.rounds and self._round >= self.timings.rounds:
+            out = self._stop_climbing()
             self.state = State.FAILED
             return [*out, JoinFailed(tuple(self._tried))]
-        pause = self.timings.pause
-        if self.timings.jitter:
-            pause = self.rng.random() * min(pause, 2.0 ** min(self._round, LONGEST_DOUBLING))
+        return self._pause(now)
+
+    def _stop_climbing(self) -> Effects:
+        self._probes.clear()
+        self._steps.clear()
+        self._promises.offers.clear()
+        self.timers.clear()
+        return self._drop_attempts()
+
+    def _pause(self, now: float) -> Effects:
+        """Wait: for the appointment, for the first of those who all said later, or as the back-off says."""
+        out = self._stop_climbing()
         self.state = State.PAUSING
-        self.timers[Timer.ROUND] = now + pause
+        until = now + self.timings.pause
+        if self.timings.jitter:
+            most = min(self.timings.pause, 2.0 ** min(self._round, LONGEST_DOUBLING))
+            until = now + self.rng.random() * most
+        appointment = self._promises.appointment
+        if appointment is not None:
+            until = min(appointment.at, now + max(LOOK_AGAIN, (appointment.at - now) / 2))
+        elif self.timings.patient:
+            until = self._promises.first_of(self.cache.addresses(), now) or until
+        self.timers[Timer.ROUND] = until
         return out
-
-
-def _way(route: Route) -> str:
-    """How a supernode is reached, for people."""
-    if not isinstance(route, Stream):
-        return "udp"
-    return f"tcp {route.address.port}{' by the proxy' if route.proxied else ''}"

@@ -17,7 +17,7 @@ from halloo.base.address import Address, Peer
 from halloo.base.effects import Send
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.messages.credential import Listing, Presence, Sign, list_entry
-from halloo.messages.overlay import Store, Stored
+from halloo.messages.directory import Store, Stored
 
 __all__ = ["Published", "Publisher"]
 

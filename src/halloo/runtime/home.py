@@ -193,20 +193,29 @@ class Home:
 
     # --- host cache and port
 
-    def host_cache(self) -> tuple[HostCache, str]:
-        """The host cache, and a warning where it was damaged (it is kept aside then, and a new one begun)."""
-        path = self.path / "hostcache"
+    def host_cache(self, network: bytes = b"") -> tuple[HostCache, str]:
+        """The host cache of a network, and a warning where it was damaged (it is kept aside then, and a new one begun).
+
+        One of another network is of no use, and a new one is begun without a word.
+        """
+        path, warning = self.path / "hostcache", ""
         try:
-            return HostCache.load(path.read_text("utf-8")), ""
+            cache = HostCache.load(path.read_text("utf-8"))
         except FileNotFoundError:
-            return HostCache(), ""
+            cache = HostCache()
         except (UsageError, UnicodeDecodeError, OSError) as fault:
             kept = _set_aside(path, "damaged")
-            return HostCache(), f"the host cache was damaged ({fault}) and is kept as {kept}; a new one is begun"
+            warning = f"the host cache was damaged ({fault}) and is kept as {kept}; a new one is begun"
+            cache = HostCache()
+        if network and cache.network not in (b"", network):
+            cache = HostCache()
+        cache.network = network or cache.network
+        return cache, warning
 
     def keep_host_cache(self, cache: HostCache) -> None:
         """Write the host cache."""
         replace_file(self.path / "hostcache", cache.dump().encode())
+        cache.changed = False
 
     def port(self) -> int:
         """The port kept from the first start; 0 while there is none."""

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from math import inf
 from random import SystemRandom
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from halloo.base.address import Address
 from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
@@ -22,20 +23,33 @@ from halloo.media.stream import SoundStream
 from halloo.node.descriptor import Descriptor
 from halloo.node.node import Node, NodeSetup
 from halloo.node.station import Station
-from halloo.overlay.hostcache import HostCache
-from halloo.overlay.join import Joined, JoinFailed
+from halloo.overlay.admission import Pace
+from halloo.overlay.hearsay import is_loopback
+from halloo.overlay.hostcache import HostCache, Source
+from halloo.overlay.join import Joined, JoinFailed, Lost, State
 from halloo.overlay.publish import Published
 from halloo.runtime.errands import NetworkUnreachable, holds_its_key
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.keylog import key_log
+from halloo.runtime.lan import Neighbours
 from halloo.runtime.loop import Driver, wall_offset
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
 from halloo.runtime.tcp import Connector, Proxy, Wrapping
 
-__all__ = ["Line"]
+__all__ = ["Capacity", "Line"]
 
 LAST_WORDS = 1.0  # seconds at most that closing waits for the other side to hear a goodbye
+NEAR_AFTER = 0.7  # seconds off line after which supernodes near by are looked for: most have found one by then
 E_ = TypeVar("E_", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the owner of a supernode lends to others: so many nodes, so many bytes a second, so fast taken in."""
+
+    clients: int = 800
+    relayed: float = inf
+    pace: Pace = field(default_factory=Pace)
 
 
 class Line:
@@ -49,12 +63,16 @@ class Line:
         self.proxy: Proxy | None = None
         """What makes connections for us where nothing else can; set it before ``open``."""
         self.on_warning: Callable[[str], None] = lambda _: None
-        """Is told, in words, what is wrong with the proxy; the same."""
+        """Is told, in words, what is wrong with the proxy or the local network; the same."""
+        self.lan = False
+        """Whether supernodes tell of themselves, and are looked for, on the local network; the same."""
         self.memory = Memory()
         """What audits of the own name have seen; set it before ``open``."""
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._driver: Driver | None = None
         self._node: Node | None = None
+        self._neighbours: Neighbours | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.address: Address | None = None
         self.opened_at = 0.0
 
@@ -64,8 +82,7 @@ class Line:
         tcp_ports: tuple[int, ...] = (),
         *,
         supernode: bool = False,
-        max_clients: int = 800,
-        max_relayed: float = inf,
+        capacity: Capacity | None = None,
     ) -> Address:
         """Open the sockets and come alive, still off line; where it listens.
 
@@ -73,6 +90,7 @@ class Line:
             Unusable: the address is in use.
             NotLoggedIn: the credential is not, or no longer, one of this network.
         """
+        capacity = capacity or Capacity()
         persona, wall = self._persona(), wall_offset()
         station = Station(Endpoint(persona, self.descriptor.cloak_key, (), wall), _Asleep())
         connector = Connector(Wrapping() if persona.suite.wrapped else None, self.proxy, self.on_warning)
@@ -92,19 +110,30 @@ class Line:
             wall,
             supernode=supernode,
             has_proxy=self.proxy is not None,
-            max_clients=max_clients,
-            max_relayed=max_relayed,
+            max_clients=capacity.clients,
+            max_relayed=capacity.relayed,
+            pace=capacity.pace,
             memory=self.memory,
         )
         self._node = Node(setup)
         station.mind = self._node
         self.opened_at = self.driver.now
+        if self.lan and not self._is_only_here():
+            self._neighbours = Neighbours(self.descriptor.id, self._found_near, self.on_warning)
+            if supernode:
+                self._start(self._neighbours.announce(here))
+                self._start(self._neighbours.browse())
         return self.address
 
     async def close(self) -> None:
         """Hang up, say goodbye, and give everything back."""
         if self._driver is None:
             return
+        for task in list(self._tasks):
+            task.cancel()
+        if self._neighbours is not None:
+            await self._neighbours.close()
+            self._neighbours = None
         if self._node is not None:
             await self._last_words()
             self._driver.do(self.node.leave(self._driver.now))
@@ -142,12 +171,12 @@ class Line:
             NetworkUnreachable: no supernode answered.
             NotLoggedIn: the directory refused our record, because the credential is of no use.
         """
-        if not self.cache.addresses() and not self.descriptor.supernodes:
+        if not self.cache.addresses() and not self.descriptor.supernodes and self._neighbours is None:
             raise NetworkUnreachable("the network's description names no supernode to begin with")
         joined = self.expect(Joined, JoinFailed)
         published = self.expect(Published)
-        self.driver.do(self.node.begin(self.driver.now))
-        tried = ", ".join(str(address) for address in self.cache.best(4, self.node.persona.rng))
+        self.begin()
+        tried = ", ".join(str(address) for address in self.cache.best(4, self.node.persona.rng, time.time()))
         unreachable = NetworkUnreachable(f"no supernode of {self.descriptor.name!r} answered (tried {tried})")
         event = await self._within(joined, timeout, unreachable)
         if isinstance(event, JoinFailed):
@@ -158,6 +187,11 @@ class Line:
             if isinstance(stored, Published) and not stored.copies:
                 raise NotLoggedIn(f"the network does not accept this login: {stored.reason}; use: halloo login NAME")
         return event
+
+    def begin(self) -> None:
+        """Join, or take up a supernode's duties.  Harmless while that is done."""
+        self.driver.do(self.node.begin(self.driver.now))
+        self._look_near()
 
     def expect(
         self, *kinds: type[E_], where: Callable[[E_], bool] = lambda _: True
@@ -176,7 +210,43 @@ class Line:
                 self._waiting.remove((wanted, future))
                 if not future.done():
                     future.set_result(event)
+        if isinstance(event, Joined) and self._neighbours is not None:
+            self._start(self._neighbours.rest())
+        elif isinstance(event, Lost):
+            self._look_near()
         self.on_event(event)
+
+    # --- the local network
+
+    def _look_near(self) -> None:
+        """Look for supernodes on the local network, if there is still none after a moment."""
+        if self._neighbours is not None and self.node.supernode is None:
+            self._start(self._look_near_later(self._neighbours))
+
+    async def _look_near_later(self, neighbours: Neighbours) -> None:
+        await asyncio.sleep(NEAR_AFTER)
+        if self.node.join.state is not State.ATTACHED:
+            await neighbours.browse()
+
+    def _found_near(self, addresses: tuple[Address, ...]) -> None:
+        now = self.driver.now
+        if self.node.supernode is None:
+            self.driver.do(self.node.act(self.node.join.heard_of(addresses, now), now))
+        else:
+            self.cache.add(addresses, source=Source.LAN, wall=time.time())
+
+    def _is_only_here(self) -> bool:
+        """Whether this is a network of one machine, of which no other should hear."""
+        named = (*self.descriptor.supernodes, *self.descriptor.servers)
+        here = self.address is not None and is_loopback(self.address.host)
+        return here or (bool(named) and all(is_loopback(address.host) for address in named))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- waiting
 
     def _persona(self) -> Persona:
         suite, account, rng = self.descriptor.ways.suite, self.account, SystemRandom()

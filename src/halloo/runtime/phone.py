@@ -89,7 +89,7 @@ class Phone(Line):
         driver.do(node.act(node.papers.ask.apply(application, private, driver.now), driver.now))
         await asyncio.wait({answered}, timeout=CARRY_AFTER)
         if not answered.done() and node.supernode is None:
-            driver.do(node.begin(driver.now))  # harmless while we are on line already
+            self.begin()
             node.papers.ask.asking.wait_for_supernode(driver.now + self.descriptor.ways.join.ladder.round)
         return await answered
 

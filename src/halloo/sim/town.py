@@ -28,6 +28,7 @@ from halloo.sim.world import WALL, Owner, Resident, World
 
 __all__ = ["Town"]
 
+IN_DESCRIPTOR = 32  # supernodes that the network's description names; the others have accounts
 LOGIN = Address.parse("10.0.0.1:33033")
 
 
@@ -57,14 +58,17 @@ class Town:
     def __post_init__(self) -> None:
         self.world = World(self.seed, **self.net)
         addresses = tuple(self._spread(_supernode_address(i)) for i in range(self.supernodes))
-        descriptor, secrets = create("town", self.profile, (LOGIN,), addresses, WALL, Random(f"{self.seed}/network"))
+        named = addresses[:IN_DESCRIPTOR]
+        descriptor, secrets = create("town", self.profile, (LOGIN,), named, WALL, Random(f"{self.seed}/network"))
         self.descriptor: Descriptor = descriptor
         self.secrets: Secrets = secrets
+        self.notary = descriptor.notary
         self.accounts = AccountsInMemory()
-        self._hosts = 0
+        self._hosts = self._starts = 0
         self._settle_login_server()
         for i, address in enumerate(addresses):
-            self._settle(f"supernode{i}", address, supernode=True)
+            account = f"supernode{i}" if address not in named else ""
+            self._settle(f"supernode{i}", address, supernode=True, credential_for=account)
 
     @property
     def suite(self) -> Suite:
@@ -84,6 +88,13 @@ class Town:
     def stranger(self, name: str) -> Resident:
         """A node without an account moves in and comes on line."""
         return self._settle(name, self._address())
+
+    def restart(self, name: str) -> Resident:
+        """A supernode is killed and started again under its address, with another key, remembering nothing."""
+        address = self.world.residents[name].address
+        self.world.kill(name)
+        self._starts += 1
+        return self._settle(f"{name}, start {self._starts}", address, supernode=True)
 
     def act(self, name: str, effects: Any) -> None:
         """Carry out what an intent of a resident's machine returned."""
@@ -112,7 +123,7 @@ class Town:
         rng = self.world.rng(name)
         private = self.suite.identity.make(rng)
         credential = self.credential(credential_for, self.suite.identity.public(private)) if credential_for else b""
-        persona = Persona(self.suite, self.descriptor.notary, private, credential, rng)
+        persona = Persona(self.suite, self.notary, private, credential, rng)
         setup = NodeSetup(
             self.descriptor, persona, HostCache(), (address,), self.sound, rng, WALL, supernode=supernode
         )
@@ -147,6 +158,6 @@ class Town:
             self.suite, self.descriptor.id, self.secrets.login, self.secrets.letter, self.accounts, rng, WALL
         )
         server.valid_for = self.valid_for
-        persona = Persona(self.suite, self.descriptor.notary, self.suite.identity.make(rng), b"", rng)
+        persona = Persona(self.suite, self.notary, self.suite.identity.make(rng), b"", rng)
         endpoint = Endpoint(persona, self.descriptor.cloak_key, (LOGIN.host,), WALL)
         self.world.settle("login", Station(endpoint, LoginMind(server)), LOGIN)

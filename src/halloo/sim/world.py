@@ -16,6 +16,7 @@ from halloo.base.address import Address
 from halloo.base.effects import StreamClose, StreamOpen, StreamWrite, Transmit
 from halloo.base.machine import Effects, Event
 from halloo.node.station import Station
+from halloo.sim.nat import Box
 from halloo.sim.net import Net
 
 __all__ = ["Passed", "Resident", "World"]
@@ -61,6 +62,8 @@ class Resident:
     owner: Owner | None = None
     ports: tuple[int, ...] = ()
     """TCP ports it listens on besides its own."""
+    box: Box | None = None
+    """What stands between it and the world."""
     alive: bool = True
     sent: int = 0
     received: int = 0
@@ -82,6 +85,7 @@ class World:
         self.tap: Tap | None = None
         """Who sees all that is put on a wire, whether it arrives or not."""
         self._by_address: dict[Address, Resident] = {}
+        self._boxes: dict[bytes, Box] = {}
         self._plan: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
 
@@ -89,9 +93,14 @@ class World:
         """The randomness of one station of this world."""
         return Random(f"{self.seed}/{name}")
 
-    def settle(self, name: str, station: Station, address: Address, owner: Owner | None = None) -> Resident:
-        """A station moves in."""
+    def settle(
+        self, name: str, station: Station, address: Address, owner: Owner | None = None, box: Box | None = None
+    ) -> Resident:
+        """A station moves in, behind ``box`` or in the open."""
         resident = Resident(name, station, address, owner)
+        resident.box = box
+        if box is not None and box.kind.translates:
+            self._boxes[box.host] = box
         self.residents[name] = resident
         self._by_address[address] = resident
         return resident
@@ -102,7 +111,7 @@ class World:
         resident.alive = False
         self._by_address.pop(resident.address, None)
         for pipe in list(resident.pipes.values()):
-            self.at(self.net.stream(), lambda pipe=pipe: self._stream_closed(pipe.far, pipe.far_number))  # type: ignore[misc]
+            self._break(pipe)
 
     def move(self, name: str, address: Address) -> None:
         """A station's address changes under it; its TCP connections break."""
@@ -112,7 +121,7 @@ class World:
         self._by_address[address] = resident
         for number, pipe in list(resident.pipes.items()):
             self.at(0.0, lambda number=number: self._stream_closed(resident, number))  # type: ignore[misc]
-            self.at(self.net.stream(), lambda pipe=pipe: self._stream_closed(pipe.far, pipe.far_number))  # type: ignore[misc]
+            self._break(pipe)
 
     def at(self, after: float, what: Callable[[], None]) -> None:
         """Do ``what`` in ``after`` seconds."""
@@ -182,33 +191,42 @@ class World:
 
     def _transmit(self, source: Resident, effect: Transmit) -> None:
         source.sent += 1
+        box = source.box
+        seen = source.address if box is None else box.outward(source.address, effect.address, self.now)
+        if seen is None:
+            return
         if self.tap is not None:
-            self.tap(Passed(self.now, source.address, effect.address, effect.data, stream=False))
-        for travel in self.net.datagram(source.address.host, effect.address.host):
-            self.at(travel, lambda: self._deliver(effect, source.address))
+            self.tap(Passed(self.now, seen, effect.address, effect.data, stream=False))
+        for travel in self.net.datagram(seen.host, effect.address.host):
+            self.at(travel, lambda: self._deliver(effect, seen))
 
     def _deliver(self, effect: Transmit, source: Address) -> None:
-        there = self._by_address.get(effect.address)
-        if there is not None and there.alive:
+        box = self._boxes.get(effect.address.host)
+        inside = effect.address if box is None else box.inward(source, effect.address.port, self.now)
+        there = None if inside is None else self._by_address.get(inside)
+        if there is not None and there.alive and there.box is box:
             there.received += 1
             self._carry_out(there, there.station.receive(effect.data, source, self.now))
 
     def _open(self, source: Resident, effect: StreamOpen) -> None:
         there = self._listener(effect.address)
+        host = _host(source)
         if not self.net.connects(source.address.host, effect.address.port, proxied=effect.proxied):
             return  # a firewall that says nothing
+        if effect.address.host in self._boxes or (there is not None and there.box is not None):
+            return  # a box that says nothing either
+        travel = self.net.stream(host, effect.address.host)
         if there is None or not self.net.passes(source.address.host, effect.address.host):
-            self.at(2 * self.net.delay, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
+            self.at(2 * travel, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
             return
         number = there.next_stream
         there.next_stream += 1
-        here = Address(source.address.host, 1024 + number % 60_000)
+        here = Address(host, 1024 + number % 60_000)
         near = _Pipe(there, number, here, effect.address)
         far = _Pipe(source, effect.number, effect.address, here)
         source.pipes[effect.number], there.pipes[number] = near, far
-        travel = self.net.stream()
         self.at(travel, lambda: self._opened(there, number, here))
-        self.at(travel + self.net.stream(), lambda: self._opened(source, effect.number, effect.address))
+        self.at(travel + self._piece(near), lambda: self._opened(source, effect.number, effect.address))
 
     def _listener(self, address: Address) -> Resident | None:
         exact = self._by_address.get(address)
@@ -235,7 +253,7 @@ class World:
             return
         if self.tap is not None:
             self.tap(Passed(self.now, pipe.here, pipe.there, data, stream=True))
-        pipe.arrives_at = max(pipe.arrives_at, self.now + self.net.stream())
+        pipe.arrives_at = max(pipe.arrives_at, self.now + self._piece(pipe))
         self.at(pipe.arrives_at - self.now, lambda: self._arrived(pipe, data))
 
     def _arrived(self, pipe: _Pipe, data: bytes) -> None:
@@ -244,17 +262,30 @@ class World:
         if there is None or not far.alive:
             return
         if not there.open:
-            self.at(self.net.delay, lambda: self._arrived(pipe, data))
+            self.at(self._piece(pipe), lambda: self._arrived(pipe, data))
             return
         self._carry_out(far, far.station.stream_received(pipe.far_number, data, self.now))
 
     def _close(self, source: Resident, number: int) -> None:
         pipe = source.pipes.pop(number, None)
         if pipe is not None:
-            after = max(pipe.arrives_at - self.now, self.net.stream())
+            after = max(pipe.arrives_at - self.now, self._piece(pipe))
             self.at(after, lambda: self._stream_closed(pipe.far, pipe.far_number))
+
+    def _piece(self, pipe: _Pipe) -> float:
+        """How long a piece takes to the other end of a connection."""
+        return self.net.stream(pipe.here.host, pipe.there.host)
+
+    def _break(self, pipe: _Pipe) -> None:
+        self.at(self._piece(pipe), lambda: self._stream_closed(pipe.far, pipe.far_number))
 
     def _stream_closed(self, resident: Resident, number: int, reason: str = "the connection was closed") -> None:
         resident.pipes.pop(number, None)
         if resident.alive:
             self._carry_out(resident, resident.station.stream_closed(number, self.now, reason))
+
+
+def _host(resident: Resident) -> bytes:
+    """The host that others see a resident as."""
+    box = resident.box
+    return resident.address.host if box is None or not box.kind.translates else box.host

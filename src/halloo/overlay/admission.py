@@ -1,0 +1,203 @@
+"""How fast a supernode takes nodes in, and when those come whom it cannot take now.
+
+    node                                   supernode with more to do than it can
+      | --- Probe ------------------------> |
+      | <-- ProbeRefuse: about 9 s, proof - |   nothing is kept of who only asks
+      | --- Probe: proof -----------------> |   so it can be reached where it says it is
+      | <-- ProbeRefuse: in 9 s, ticket --- |   a place in the line is kept for it
+      |     9 s                             |
+      | --- Probe: ticket ----------------> |
+      | <-- ProbeAccept ------------------- |   before any newcomer
+
+A log-in costs a supernode a handshake, some verification and a record to keep.  When a third of all supernodes vanish,
+those that remain are asked by everybody at once.  What broke networks then was not the crowd but its coming back all
+together, and supernodes that shut down to protect themselves.  So here nobody is dropped, nothing is shut, and every
+refusal, which costs one digest, says when to come back: the next place in one line, each ``1 / rate`` seconds after
+the one before.  Who comes at his time is admitted; who does not come leaves his place to whoever asks.
+
+A place is kept only for who has shown, by bringing back a proof, that he hears us where he claims to be, and for no
+host more than a few.  A flood of probes from made-up addresses therefore costs digests and nothing else: not memory,
+and not the places of those in the line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from math import ceil, inf
+from random import Random
+
+from halloo.base.address import prefix_of
+from halloo.crypto.suite import Digest
+from halloo.overlay.hearsay import is_private
+
+__all__ = ["Admission", "Pace", "Verdict"]
+
+LONGEST_LINE = 600.0  # seconds that the line is long at most: who would stand longer is told to ask again
+PLACES_OF_HOST = 16  # places kept for one public host at once: an office behind one address
+GRACE = 12.0  # seconds after its time that a place is kept: a handshake over a bad line takes five
+EARLY = 0.5  # seconds before its time that who has a place is taken all the same: clocks and waiting are not exact
+LATER = 30.0  # seconds, at least, after which to ask again where no place is kept; at most twice as many
+FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
+_CHECK = 8  # bytes that make a ticket ours
+_TIME = 6  # bytes of the time in it, in milliseconds; zero: a proof of the address only
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many nodes are taken in: ``burst`` at once, then ``rate`` a second."""
+
+    rate: float = 2.0
+    burst: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a node that asks is told: come (``admitted``), or in ``wait`` whole seconds, with ``ticket``.
+
+    Without a ticket no place is kept: there is no room, or the line is too long.
+    """
+
+    admitted: bool
+    wait: int = 0
+    ticket: bytes = b""
+    proven: bool = False
+    """Whether it has shown that it hears us where it says it is: only such a one is told much."""
+
+
+@dataclass(slots=True)
+class Admission:
+    """The line before one supernode.  ``rng`` makes its secret, and blurs times that are no places."""
+
+    digest: Digest
+    rng: Random
+    pace: Pace = field(default_factory=Pace)
+    _secret: bytes = b""
+    _next: float = -inf
+    """When the next place is free: in the past while there is nothing to wait for."""
+    _places: dict[int, bytes] = field(default_factory=dict)
+    """The time of a place, in milliseconds -> for which host it is kept."""
+    _waiting: dict[int, None] = field(default_factory=dict)
+    """Those of them that are places in the line; the others were free when they were asked for."""
+    _order: deque[int] = field(default_factory=deque)
+    _held: Counter[bytes] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._secret = self.rng.randbytes(32)
+
+    @property
+    def places(self) -> int:
+        """How many places are kept."""
+        return len(self._places)
+
+    def backlog(self, now: float) -> float:
+        """Seconds that who comes now would have to wait."""
+        return max(0.0, self._next - now)
+
+    def ask(self, host: bytes, ticket: bytes, now: float, *, room: bool = True, reachable: bool = False) -> Verdict:
+        """Whether a node at ``host`` may come.  ``reachable``: it has shown already that it hears us there.
+
+        ``room``: whether there is any besides what is kept for those in the line.
+        """
+        self._tidy(now)
+        key = prefix_of(host)
+        at = self._read(ticket, key)
+        proven = reachable or at is not None
+        if at and self._places.get(at) == key:
+            wait = at / 1000 - now
+            if wait > EARLY and not self._free(now):
+                return Verdict(False, ceil(wait), ticket, proven=True)
+            if wait > EARLY:
+                self._release(at)
+                self._keep(now, key)
+            return Verdict(admitted=True, proven=True)
+        if not room:
+            return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
+        if self._free(now):
+            self._next += 1 / self.pace.rate
+            self._keep(now, key)
+            return Verdict(admitted=True, proven=proven)
+        if not proven:
+            return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
+        crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
+        if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
+            return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
+        at = self._keep(self._next, key)
+        self._waiting[at] = None
+        self._next += 1 / self.pace.rate
+        return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
+
+    def redeem(self, host: bytes, ticket: bytes, now: float) -> bool:
+        """Whether a node that wants to attach was told to come; its place is used up."""
+        self._tidy(now)
+        key = prefix_of(host)
+        latest = int((now + EARLY) * 1000)
+        at = self._read(ticket, key)
+        if not at or at > latest or self._places.get(at) != key:
+            at = next((each for each in self._order if each <= latest and self._places.get(each) == key), None)
+        if at is None:
+            return False
+        self._release(at)
+        return True
+
+    def give_back(self, host: bytes, ticket: bytes, now: float) -> None:
+        """A node does not need its place: it has found another."""
+        key = prefix_of(host)
+        at = self._read(ticket, key)
+        if at and at in self._waiting and self._places[at] == key:
+            self._release(at)
+            self._next -= 1 / self.pace.rate
+
+    def would_admit(self, now: float) -> bool:
+        """Whether who comes now would be taken; nothing is kept."""
+        self._tidy(now)
+        return self._free(now)
+
+    # --- inside
+
+    @property
+    def _most(self) -> float:
+        """Places that are kept at most, used or not."""
+        return self.pace.burst + (LONGEST_LINE + 2 * GRACE) * self.pace.rate
+
+    def _free(self, now: float) -> bool:
+        self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
+        return self._next <= now + 1e-6  # sums of halves and thirds are not exact
+
+    def _keep(self, at: float, key: bytes) -> int:
+        """Keep a place for a host, from ``at`` on; its number."""
+        number = max(1, int(at * 1000))
+        while number in self._places:
+            number += 1
+        self._places[number] = key
+        self._order.append(number)
+        self._held[key] += 1
+        return number
+
+    def _release(self, at: int) -> None:
+        key = self._places.pop(at)
+        self._waiting.pop(at, None)
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+    def _tidy(self, now: float) -> None:
+        """Give places back whose time has passed."""
+        past = int((now - GRACE) * 1000)
+        while self._order and (self._order[0] <= past or self._order[0] not in self._places):
+            at = self._order.popleft()
+            if at in self._waiting:
+                self._next -= 1 / self.pace.rate  # nobody came: the next who asks may
+            if at in self._places:
+                self._release(at)
+
+    def _ticket(self, at: int, key: bytes) -> bytes:
+        time = at.to_bytes(_TIME, "big")
+        return time + self.digest(self._secret + time + key)[:_CHECK]
+
+    def _read(self, ticket: bytes, key: bytes) -> int | None:
+        """The time in a ticket of ours (0: a proof); None when it is none, or another host's."""
+        if len(ticket) != _TIME + _CHECK:
+            return None
+        at = int.from_bytes(ticket[:_TIME], "big")
+        return at if self._ticket(at, key) == ticket else None

@@ -1,0 +1,489 @@
+"""Records kept: written to those who hold a slot, compared among them, handed on when the slot changes hands.
+
+    node      supernode            holder                others who hold the slot
+      | Store --> |                   |                       |
+      |           | --- Keep -------> | --- Replicate ------> |
+      |           |                   | <-- Replicated ------ |  five of nine are enough for the answer
+      |           | <-- Kept -------- |                       |
+      | <- Stored |                   |                       |
+      |           | --- Keep -------> (two of the others, so that no single one can pretend)
+
+    holder                        holder
+      | --- Compare ---------------> |  now and then, and when one is new there
+      | <-- Differs ---------------- |
+      | --- Replicate, Wanted -----> |
+
+Every record is opened before it is kept: who brings it is not believed.  The higher version wins everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+from random import Random
+
+from halloo.base.address import Address, Peer, Route, Wire
+from halloo.base.effects import Send
+from halloo.base.errors import Malformed, PeerError
+from halloo.base.machine import Effects, Event, Message, Numbers, Timers
+from halloo.messages.block import Compare, Differs, Replicate, Replicated, Wanted, paired, pairs_of
+from halloo.messages.credential import Entry, Notary, Record
+from halloo.messages.directory import Keep, Kept, Stored
+from halloo.overlay.block import Block
+from halloo.overlay.directory import PART_BITS, Directory
+from halloo.overlay.slots import SLOT_BITS, SLOTS, Key, Prefix, key_of, slot_of
+
+__all__ = ["Keeper", "Written"]
+
+QUORUM = 5  # holders that have a record before its owner hears that it is kept
+SPREAD_FOR = 1.0  # seconds that the others have to say that they hold it
+KEEP_AGAIN = 0.4  # seconds after which another holder is asked to keep it
+KEPT_WITHIN = 4.0  # seconds in which one has to
+CHECKS = 2  # other holders that are asked to keep what one says it keeps
+HANDED_TO = 2  # holders that say they keep what was handed on before it is forgotten here: one may lie
+CHECK_AFTER = 0.5  # seconds from his answer to those checks
+MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
+COMPARE_EVERY = 300.0  # seconds between comparisons of one slot
+COMPARE_SOON = 2.0  # seconds until the first one where a slot, or one who holds it, is new
+COMPARE_AGAIN = 1.0  # seconds until the next one where records were exchanged
+COMPARES = 40  # comparisons in a row of one slot: 256 records each
+AT_ONCE = 8  # records in one message
+WANTED_AT_ONCE = 128  # keys in one message
+HAND_ON_EVERY = 0.5  # seconds between rounds of handing on
+HANDED_ON = 10  # records in one round: 7 kB/s
+EXPIRE_EVERY = 600.0  # seconds between looks for what is too old
+
+
+class Timer(Enum):
+    """What is waited for."""
+
+    COMPARE = 0
+    HAND_ON = 1
+    EXPIRE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Event):
+    """A record that we were asked to write is held by so many."""
+
+    name: str
+    copies: int
+
+
+@dataclass(slots=True)
+class _Spread:
+    """A record told to the others of its slot: who asked for it, how many have it, until when we wait."""
+
+    asker: Route | Peer | None
+    request: int
+    token: bytes
+    name: str
+    key: Key
+    copies: int
+    waits: list[Peer]
+    """Whose answer is still to come."""
+    need: int
+    until: float
+
+
+@dataclass(slots=True)
+class _Errand:
+    """A record on its way to those who hold its slot."""
+
+    entry: Entry
+    key: Key
+    asker: Peer | None
+    request: int
+    candidates: list[Address]
+    until: float
+    again: float
+    asked: list[Address] = field(default_factory=list)
+    holders: list[Address] = field(default_factory=list)
+    """Who says that it holds it."""
+    answered: list[Address] = field(default_factory=list)
+    checks: int = -1
+    """How many checks are still out; -1: nobody has it yet."""
+    copies: int = 0
+    handed_on: bool = False
+    """It is none of ours: once it is kept elsewhere, we forget it."""
+
+
+def _nothing_read(_: str) -> int:
+    return 0
+
+
+@dataclass(slots=True)
+class Keeper:
+    """The records of one supernode, and those on their way through it."""
+
+    block: Block
+    notary: Notary
+    digest: Callable[[bytes], bytes]
+    rng: Random
+    requests: Numbers
+    wall: float
+    newest_entry: Callable[[str], int] = _nothing_read
+    """From a name to the number of its newest entry in the login servers' log, as far as we have read."""
+    directory: Directory = field(init=False)
+    timers: Timers = field(default_factory=Timers)
+    _spreads: dict[int, _Spread] = field(default_factory=dict)
+    _errands: dict[bytes, _Errand] = field(default_factory=dict)
+    _compare_at: dict[int, float] = field(default_factory=dict)
+    _compared: dict[int, int] = field(default_factory=dict)
+    """By slot, how many comparisons in a row have found a difference."""
+    _holding: list[int] = field(default_factory=list)
+    _holders: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.directory = Directory(self.digest)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        spreads = min((spread.until for spread in self._spreads.values()), default=inf)
+        errands = min((min(one.until, one.again) for one in self._errands.values()), default=inf)
+        return min(self.timers.next, spreads, errands)
+
+    # --- intents
+
+    def begin(self, now: float) -> Effects:
+        """Take up the duties."""
+        self.timers[Timer.EXPIRE] = now + EXPIRE_EVERY
+        return []
+
+    def placed(self, now: float) -> Effects:
+        """Our place, or who holds a slot with us, has changed: compare what is new, hand on what is no longer ours."""
+        roster = self.block.roster
+        before, self._holding = self._holding, roster.slots_of(self.block.node)
+        held = {slot: tuple(one.node for one in roster.held[slot]) for slot in self._holding}
+        for slot in self._holding:
+            if slot not in before or self._holders.get(slot) != held[slot]:
+                self._compared[slot] = 0
+                new = slot not in before
+                due = now + COMPARE_SOON * (0.5 + self.rng.random() * (1 if new else 5))
+                self._compare_at[slot] = min(self._compare_at.get(slot, inf), due)
+        self._holders = held
+        self._compare_at = {slot: at for slot, at in self._compare_at.items() if slot in held}
+        self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
+        self.timers[Timer.HAND_ON] = min(self.timers.get(Timer.HAND_ON, inf), now + 3 * COMPARE_SOON)
+        return []
+
+    def write(self, entry: Entry, asker: Peer, request: int, now: float) -> Effects:
+        """Keep a record of one of our nodes where it belongs; the answer is a Stored."""
+        key = key_of(self.digest, entry.name)
+        if self.holds(key):
+            return self._spread(entry, key, asker, request, b"", now)
+        if len(self._errands) >= MAX_WRITES:
+            return [Send(asker, Stored(copies=0, reason="too busy; try again", request=request))]
+        return self._run(entry, key, asker, request, now)
+
+    def holds(self, key: Key) -> bool:
+        """Whether we are one of those who hold a key."""
+        prefix = self.block.roster.prefix
+        if not prefix.covers(key):
+            return False
+        return any(one.node == self.block.node for one in self.block.roster.held[slot_of(key, prefix.depth)])
+
+    def candidates(self, key: Key) -> list[Address]:
+        """Others who should hold a key: of our own block all of them, of others two."""
+        prefix = self.block.roster.prefix
+        if not prefix.covers(key):
+            return self.block.atlas.holders(key)
+        held = self.block.roster.held[slot_of(key, prefix.depth)]
+        return [one.address for one in held if one.node != self.block.node]
+
+    def take(self, record: Record, now: float) -> Entry | None:
+        """Open a record and keep it; None when it is not true.  An older one than ours changes nothing."""
+        try:
+            entry = self.notary.record(record, now + self.wall)
+        except PeerError:
+            return None
+        self.directory.store(entry, now + self.wall)
+        return entry
+
+    # --- what is heard
+
+    def keep(self, message: Keep, route: Route, now: float) -> Effects:
+        """Somebody asks us, in the open, to keep a record."""
+        refused = Kept(copies=0, token=message.token, request=message.request)
+        if len(self._spreads) >= MAX_WRITES or not message.record:
+            return [Send(route, refused)]
+        try:
+            entry = self.notary.record(message.record[0], now + self.wall)
+        except PeerError:
+            return [Send(route, refused)]
+        key = key_of(self.digest, entry.name)
+        if not self.holds(key):
+            others = tuple(self.candidates(key)[:4])
+            return [Send(route, Kept(copies=0, others=others, token=message.token, request=message.request))]
+        return self._spread(entry, key, route, message.request, message.token, now)
+
+    def kept(self, message: Kept, address: Address, now: float) -> Effects:
+        """One of those who should hold a record answers."""
+        errand = self._errands.get(message.token)
+        if errand is None or address not in errand.asked or address in errand.holders:
+            return []
+        if errand.checks >= 0 and address in errand.answered:
+            return []
+        if message.copies:
+            errand.holders.append(address)
+        if address not in errand.answered:
+            errand.answered.append(address)
+        for other in message.others:
+            if other not in errand.candidates and len(errand.candidates) < 16:
+                errand.candidates.append(other)
+        if errand.checks >= 0:
+            errand.checks -= 1
+            if not errand.checks:
+                return self._done(message.token)
+            return []
+        if not message.copies:
+            return self._ask(message.token, errand, now)
+        errand.copies, errand.checks = message.copies, CHECKS
+        errand.again, errand.until = now + CHECK_AFTER, now + CHECK_AFTER + 2 * KEEP_AGAIN
+        return self._told(errand)
+
+    def receive(self, message: Message, sender: Peer, now: float) -> Effects:
+        """A message of a supernode that we have a link to.  Raises PeerError."""
+        match message:
+            case Replicate():
+                held = sum(self.take(record, now) is not None for record in message.records)
+                return [Send(sender, Replicated(held=held, request=message.request))]
+            case Replicated():
+                return self._replicated(message, sender)
+            case Compare():
+                return self._differs(message, sender)
+            case Differs():
+                return self._exchange(message, sender, now)
+            case Wanted():
+                return self._send(sender, _keys(message.keys))
+        return []
+
+    def wake(self, now: float) -> Effects:
+        """Do what is due."""
+        out: Effects = []
+        due = self.timers.due(now)
+        if Timer.COMPARE in due:
+            out += self._compare(now)
+        if Timer.HAND_ON in due:
+            out += self._hand_on(now)
+        if Timer.EXPIRE in due:
+            self.timers[Timer.EXPIRE] = now + EXPIRE_EVERY
+            self.directory.expire(now + self.wall)
+        for number in [number for number, spread in self._spreads.items() if spread.until <= now]:
+            out += self._answer(self._spreads.pop(number))
+        for token, errand in list(self._errands.items()):
+            if errand.until <= now:
+                out += self._told(errand) if errand.checks < 0 else []
+                out += self._done(token)
+            elif errand.again <= now:
+                out += self._check(token, errand) if errand.checks >= 0 else self._ask(token, errand, now)
+        return out
+
+    # --- spreading among those who hold a slot
+
+    def _spread(
+        self, entry: Entry, key: Key, asker: Route | Peer | None, request: int, token: bytes, now: float
+    ) -> Effects:
+        roster = self.block.roster
+        held = roster.held[slot_of(key, roster.prefix.depth)]
+        news = self.directory.store(entry, now + self.wall)
+        links = [self.block.links[one.node] for one in held if one.node in self.block.links] if news else []
+        copies = 1 if news else len(held)
+        need = min(QUORUM, 1 + len(links))
+        spread = _Spread(asker, request, token, entry.name, key, copies, list(links), need, now + SPREAD_FOR)
+        if spread.copies >= spread.need or not links:
+            return [*self._replicate(links, entry, 0), *self._answer(spread)]
+        number = self.requests() & 0xFFFF or 1
+        if number in self._spreads:
+            return [*self._replicate(links, entry, 0), *self._answer(spread)]
+        self._spreads[number] = spread
+        return self._replicate(links, entry, number)
+
+    def _replicate(self, links: list[Peer], entry: Entry, number: int) -> Effects:
+        return [Send(peer, Replicate(records=(entry.record,), request=number)) for peer in links]
+
+    def _replicated(self, message: Replicated, sender: Peer) -> Effects:
+        spread = self._spreads.get(message.request)
+        if spread is None or sender not in spread.waits:
+            return []
+        spread.waits.remove(sender)
+        spread.copies += min(1, message.held)
+        if spread.copies < spread.need and spread.waits:
+            return []
+        del self._spreads[message.request]
+        return self._answer(spread)
+
+    def _answer(self, spread: _Spread) -> Effects:
+        """Tell who asked for a record to be kept."""
+        if spread.asker is None:
+            return []
+        if isinstance(spread.asker, int):
+            return [Send(spread.asker, self._stored(spread.copies, spread.name, spread.request))]
+        others = self.candidates(spread.key)
+        chosen = tuple(self.rng.sample(others, min(4, len(others))))
+        kept = Kept(copies=min(64, spread.copies), others=chosen, token=spread.token, request=spread.request)
+        return [Send(spread.asker, kept)]
+
+    def _stored(self, copies: int, name: str, request: int) -> Stored:
+        heads, entry = self.block.heads, self.newest_entry(name)
+        return Stored(copies=min(64, copies), heads=heads, entry=entry, request=request)
+
+    # --- to another slot
+
+    def _run(
+        self, entry: Entry, key: Key, asker: Peer | None, request: int, now: float, *, handed_on: bool = False
+    ) -> Effects:
+        token = self.rng.randbytes(8)
+        candidates = self.candidates(key)
+        until = now + KEPT_WITHIN
+        errand = _Errand(entry, key, asker, request, candidates, until, now + KEEP_AGAIN, handed_on=handed_on)
+        self._errands[token] = errand
+        return self._ask(token, errand, now)
+
+    def _ask(self, token: bytes, errand: _Errand, now: float) -> Effects:
+        """Ask the next one who should hold it."""
+        fresh = [one for one in errand.candidates if one not in errand.asked] or errand.candidates
+        errand.again = now + KEEP_AGAIN
+        if not fresh:
+            return []
+        address = fresh[0] if fresh is not errand.candidates else self.rng.choice(fresh)
+        errand.asked.append(address)
+        return [self._please(token, errand, address)]
+
+    def _please(self, token: bytes, errand: _Errand, address: Address) -> Send:
+        return Send(Wire(address), Keep(record=(errand.entry.record,), token=token, request=self.requests() & 0xFFFF))
+
+    def _check(self, token: bytes, errand: _Errand) -> Effects:
+        """Ask others of the slot for the same: who has it does nothing, who has not was not told."""
+        errand.again = inf
+        fresh = [one for one in errand.candidates if one not in errand.asked][:CHECKS]
+        errand.checks = len(fresh)
+        errand.asked += fresh
+        if not fresh:
+            return self._done(token)
+        return [self._please(token, errand, address) for address in fresh]
+
+    def _told(self, errand: _Errand) -> Effects:
+        written = Written(errand.entry.name, errand.copies)
+        if errand.asker is None:
+            return [written]
+        stored = self._stored(errand.copies, errand.entry.name, errand.request)
+        if not errand.copies:
+            stored = Stored(copies=0, reason="those who should keep it did not answer", request=errand.request)
+        asker, errand.asker = errand.asker, None
+        return [Send(asker, stored), written]
+
+    def _done(self, token: bytes) -> Effects:
+        errand = self._errands.pop(token)
+        enough = min(HANDED_TO, len(errand.candidates))
+        if errand.handed_on and errand.copies and len(errand.holders) >= enough and not self.holds(errand.key):
+            self.directory.forget(errand.entry)
+        return []
+
+    def _hand_on(self, now: float) -> Effects:
+        """Bring records that are not ours to those who hold them."""
+        if not self.block.found:
+            return []
+        out: Effects = []
+        left = HANDED_ON
+        under_way = {one.key for one in self._errands.values()}
+        for key, entry in list(self.directory.items()):
+            if key in under_way or self.holds(key):
+                continue
+            if not left or len(self._errands) >= MAX_WRITES // 2:
+                self.timers[Timer.HAND_ON] = now + HAND_ON_EVERY
+                break
+            left -= 1
+            out += self._run(entry, key, None, 0, now, handed_on=True)
+        else:
+            if left < HANDED_ON:
+                self.timers[Timer.HAND_ON] = now + KEPT_WITHIN  # look whether all were taken
+        return out
+
+    # --- comparing
+
+    def _slot_prefix(self, slot: int) -> Prefix:
+        prefix = self.block.roster.prefix
+        return Prefix(prefix.depth + SLOT_BITS, prefix.bits << SLOT_BITS | slot)
+
+    def _fellows(self, slot: int) -> list[Peer]:
+        held = self.block.roster.held[slot]
+        return [self.block.links[one.node] for one in held if one.node in self.block.links]
+
+    def _compare(self, now: float) -> Effects:
+        out: Effects = []
+        for slot, at in list(self._compare_at.items()):
+            if at > now:
+                continue
+            self._compare_at[slot] = now + COMPARE_EVERY * (0.8 + 0.4 * self.rng.random())
+            fellows = self._fellows(slot)
+            if fellows:
+                prefix = self._slot_prefix(slot)
+                compare = Compare(depth=prefix.depth, bits=prefix.bits, parts=self.directory.parts(prefix))
+                out.append(Send(self.rng.choice(fellows), compare))
+            elif len(self.block.roster.held[slot]) > 1:
+                self._compare_at[slot] = now + COMPARE_SOON  # the links do not stand yet
+        self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
+        return out
+
+    def _differs(self, message: Compare, sender: Peer) -> Effects:
+        prefix = Prefix(message.depth, message.bits)
+        _check_prefix(prefix)
+        own = self.directory.parts(prefix)
+        differing = [
+            at for at in range(1 << PART_BITS) if own[8 * at : 8 * at + 8] != message.parts[8 * at : 8 * at + 8]
+        ]
+        if not differing:
+            return []
+        by_part: dict[int, list[tuple[int, int]]] = {at: [] for at in differing}
+        for part, key, version in self.directory.under(prefix):
+            if part in by_part:
+                by_part[part].append((key, version))
+        mask = 0
+        held: list[tuple[int, int]] = []
+        for part in differing:
+            if mask and len(held) + len(by_part[part]) > 256:
+                break
+            mask |= 1 << part
+            held += by_part[part][:256]
+        return [Send(sender, Differs(depth=prefix.depth, bits=prefix.bits, parts=mask, held=paired(held[:256])))]
+
+    def _exchange(self, message: Differs, sender: Peer, now: float) -> Effects:
+        prefix = Prefix(message.depth, message.bits)
+        _check_prefix(prefix)
+        theirs = dict(pairs_of(message.held))
+        mine = {key: version for part, key, version in self.directory.under(prefix) if message.parts >> part & 1}
+        give = [key for key, version in mine.items() if theirs.get(key, 0) < version]
+        want = [key for key, version in theirs.items() if mine.get(key, 0) < version]
+        out = self._send(sender, give[:WANTED_AT_ONCE])
+        if want:
+            keys = b"".join(key.to_bytes(8, "big") for key in want[:WANTED_AT_ONCE])
+            out.append(Send(sender, Wanted(keys=keys)))
+        slot = prefix.bits & (SLOTS - 1)
+        if (give or want) and slot in self._compare_at and self._slot_prefix(slot) == prefix:
+            self._compared[slot] = self._compared.get(slot, 0) + 1
+            if self._compared[slot] < COMPARES:
+                self._compare_at[slot] = min(self._compare_at[slot], now + COMPARE_AGAIN)
+                self.timers[Timer.COMPARE] = min(self.timers.get(Timer.COMPARE, inf), now + COMPARE_AGAIN)
+        return out
+
+    def _send(self, peer: Peer, keys: list[Key]) -> Effects:
+        entries = [entry for key in keys if (entry := self.directory.find(key, 0.0)) is not None]
+        return [
+            Send(peer, Replicate(records=tuple(entry.record for entry in entries[at : at + AT_ONCE]), request=0))
+            for at in range(0, len(entries), AT_ONCE)
+        ]
+
+
+def _keys(packed: bytes) -> list[Key]:
+    if len(packed) % 8:
+        raise Malformed("a list of keys that ends within one")
+    return [int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)]
+
+
+def _check_prefix(prefix: Prefix) -> None:
+    if prefix.depth < SLOT_BITS or prefix.bits >> prefix.depth:
+        raise Malformed("a slot that there cannot be")

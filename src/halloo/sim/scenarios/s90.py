@@ -1,0 +1,41 @@
+"""S-90: 90 of 100 supernodes vanish for an hour."""
+
+from __future__ import annotations
+
+from halloo.sim.figures import Outcome
+from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.scenarios.base import Scenario, storm
+
+__all__ = ["SCENARIO"]
+
+SHARE = 0.9
+GONE = 3_600.0  # seconds until they come back
+AFTER = 300.0  # seconds that are watched then
+BACK_WITHIN = 300.0  # seconds for 99 of 100 of the users
+
+
+def play(setting: Setting, progress: Progress | None) -> Outcome:
+    """Play it."""
+    length = 30.0 + GONE + AFTER
+    stage = Play(setting, length=length, progress=progress)
+    stage.come_up()
+    stage.search_often(1.0, length)
+    stage.run(30.0)
+    at = stage.now
+    for name in stage.rng.sample(stage.supernodes, round(SHARE * len(stage.supernodes))):
+        stage.stop(name)
+        stage.world.plan(GONE, stage.start, name)
+    back = stage.until_back(at, stage.expected, GONE)
+    stage.run(length - stage.now)
+    outcome = stage.outcome(SCENARIO.name)
+    outcome.figures |= {
+        "back_after_s": back,
+        "attempts_over_budget": round(stage.attempts_peak / setting.work.logins, 3),
+        "supernode_swings": stage.swings(at),
+        "on_line_least": min(sample["on_line"] for sample in stage.series),
+    }
+    outcome.criteria = storm(BACK_WITHIN)
+    return outcome
+
+
+SCENARIO = Scenario("s-90", "90 % of the supernodes vanish for an hour", play)
