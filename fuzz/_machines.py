@@ -291,7 +291,7 @@ def _node_real(node: Any) -> dict[str, list[Any]]:
         "call": node.calls.known,
         "token": [token.to_bytes(8, "big") for token in tokens],
         "request": [node.publisher._request & 0xFFFF, *(n.request & 0xFFFF for n in node.searches._queries.values())],
-        "node": [node.id, *(_id(held[0].key) for held in node._parties.values())],
+        "node": [node.id, *(_id(held[0].key) for held in node.parties.values())],
         "name": ["alice", "bob"],
     }
 

@@ -37,6 +37,9 @@ class Member:
     trusted: bool
     network: bytes
     signed: SignedStanding
+    clients: int = 0
+    ready: int = 0
+    refused: int = 0
 
 
 def network_of(address: Address) -> bytes:
@@ -106,6 +109,9 @@ class Registrar:
             bool(name) or address in self.vouched,
             network_of(address),
             signed,
+            standing.clients,
+            standing.ready,
+            standing.refused,
         )
 
 
