@@ -57,3 +57,62 @@ def test_a_town_with_too_little_room_gets_more_supernodes(seed: int) -> None:
     members = grown(town)
     assert 3 <= len(members) <= 7  # 40 users and half as much again want 60 places: three more of ten
     assert not town.world.events(Demoted)
+
+
+def test_who_is_not_reached_or_not_willing_never_serves() -> None:
+    town, _ = filled(3, willing=0, boxed=20)
+    town.world.run(1_800.0)
+    assert not grown(town)
+    assert on_line(town, [f"user{number}" for number in range(40)]) == 3 * ROOM
+    assert all(not town.node(f"user{number}").roles.promotion.ready(1_800.0) for number in range(40))
+
+
+def served(seed: int = 5) -> tuple[Town, list[str], str]:
+    """A town in which users serve, and the one of them with most nodes."""
+    town, names = filled(seed)
+    town.world.run(900.0)
+    busiest = max(grown(town), key=lambda name: len(town.node(name).supernode.clients))  # type: ignore[union-attr]
+    return town, names, busiest
+
+
+def find(town: Town, who: str, name: str) -> bool:
+    node, began = town.node(who), town.world.now
+    number, effects = node.searches.find(name, began)
+    town.act(who, effects)
+    town.world.run(began + 10.0, lambda: any(one.number == number for one in town.world.events(SearchDone, who)))
+    return any(one.entries for one in town.world.events(SearchDone, who) if one.number == number)
+
+
+def test_a_supernode_goes_and_nobody_is_lost() -> None:
+    town, names, going = served()
+    supernode = town.node(going).supernode
+    assert supernode is not None
+    assert len(supernode.clients) >= 2
+    assert len(supernode.directory) >= 5
+    refused = len(town.world.events(AttachRefused))
+    town.act(going, town.node(going).roles.demote("the owner wishes it", town.world.now))
+    began = town.world.now
+    town.world.run(began + 300.0, lambda: town.node(going).supernode is None)
+    assert town.node(going).supernode is None
+    assert town.world.events(Demoted, going)
+    town.world.run(town.world.now + 30.0)
+    assert not [event for at, who, event in town.world.story if isinstance(event, Lost) and at >= began]
+    assert on_line(town, names) == len(names)
+    assert refused == 0
+    assert all(find(town, "user1", name) for name in names)
+    assert town.node(going).join.state is State.ATTACHED
+
+
+def test_who_serves_still_calls_and_is_found() -> None:
+    town, names, serving = served(6)
+    other = next(name for name in names if name != serving)
+    assert find(town, other, serving)
+    assert find(town, serving, other)
+
+
+def test_nobody_flaps() -> None:
+    town, names = filled(7)
+    town.world.run(4 * 3600.0)
+    changes = len(town.world.events(Promoted)) + len(town.world.events(Demoted))
+    assert changes <= 7
+    assert on_line(town, names) == len(names)

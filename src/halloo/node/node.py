@@ -236,6 +236,7 @@ class Node:
     def _probe(self, message: Any, sender: Any, now: float) -> Effects:
         if self.supernode is None or isinstance(sender, int):
             return []
+        self.roles.promotion.came(sender, now)
         return self.supernode.clients.probed(message, sender, now)
 
     def _to_directory(self, message: Message, sender: Any, now: float) -> Effects:

@@ -131,7 +131,8 @@ class Clients:
             return []
         if message.only_asking and self.room and (self.admission is None or self.admission.would_admit(now)):
             return accept
-        verdict = self._verdict(route, b"" if message.only_asking else message.ticket or b"", now)
+        ticket = b"" if message.only_asking else message.ticket or b""
+        verdict = self._verdict(route, ticket, now, only_asking=message.only_asking)
         if verdict.admitted:
             return accept
         refuse = ProbeRefuse(
@@ -179,8 +180,10 @@ class Clients:
             supernodes=self.known(), retry_after=verdict.wait, ticket=verdict.ticket or None, request=message.request
         )
 
-    def _verdict(self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False) -> Verdict:
-        if not self.room and not self.closed:
+    def _verdict(
+        self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False, only_asking: bool = False
+    ) -> Verdict:
+        if not self.room and not self.closed and not only_asking:
             self._turned_away.pop(_host(route), None)
             self._turned_away[_host(route)] = now
             if len(self._turned_away) > MAX_TURNED_AWAY:

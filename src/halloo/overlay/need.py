@@ -58,7 +58,7 @@ def chance(members: Iterable[Burdened]) -> int:
     known = list(members)
     ready = sum(one.ready for one in known)
     if not ready:
-        return round(MOST * MILLION) if shortage(known) else 0
+        return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
     return min(round(MOST * MILLION), round(shortage(known) * MILLION / ready))
 
 

@@ -30,7 +30,8 @@ __all__ = ["Called", "Consent", "Dismissed", "Lending", "Promotion", "Strength"]
 
 UPTIME = 300.0  # seconds on line before a node may serve: who stays five minutes mostly stays for hours
 PROVEN_BY = 2  # third nodes that have to reach it: one may lie
-BINDING = 600.0  # seconds for which a box may let in who was written to: most forget after three minutes
+BINDING = 86_400.0  # seconds for which a box may let in who was written to: some never forget while the port is in use
+SHORT_BINDING = 180.0  # seconds: the same for a supernode, which has shown before that no box stands before it, and writes to many
 PROOF_FOR = 1_800.0  # seconds that a proof counts
 PROVE_EVERY = 600.0  # seconds between proofs of who is reached
 PROVE_AGAIN = 60.0  # seconds until the next try of who was not, then twice as long each time
@@ -207,10 +208,10 @@ class Promotion:
                 break
             del self._written[oldest]
             if at > now - BINDING:
-                self._overflowed = at
+                self._overflowed = max(self._overflowed, at)
 
     def came(self, route: Route, now: float) -> None:
-        """Somebody began a link to us: who was never written to has proved that we are reached."""
+        """Somebody comes to us of himself: who was not written to of late has proved that we are reached."""
         if self.serving is not None and isinstance(route, Wire):
             self._prove(route.address, now)
 
@@ -278,9 +279,8 @@ class Promotion:
         return [Send(self._supernode, asked)]
 
     def _prove(self, address: Address, now: float) -> None:
-        if _key(address) in self._written and self._written[_key(address)] > now - BINDING:
-            return
-        if self._overflowed > now - BINDING:
+        binding = BINDING if self.serving is None else SHORT_BINDING
+        if max(self._written.get(_key(address), -inf), self._overflowed) > now - binding:
             return
         self._in_vain = 0
         who = _key(address)[0] if not is_private(address.host) else address.host + address.port.to_bytes(2, "big")

@@ -79,7 +79,7 @@ OTHERS = 4  # holders told to who finds nothing
 LOOK_EVERY = 5.0  # seconds between looks at our load and the block's need
 STEPS = 8  # of our room: a load is told when it has changed by one of them
 TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
-PASSED = 2  # third nodes that are asked to reach a node
+PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
 PASS_EVERY = 20.0  # seconds, at least, between two such questions of one node
 MAX_PASSING = 1_024  # nodes remembered for that
 
@@ -291,10 +291,9 @@ class Supernode:
             del self._passed[next(iter(self._passed))]
         self._passed.pop(sender, None)
         self._passed[sender] = now
-        thirds = [] if message.serving else [peer for peer in self.block.links.values() if peer != sender]
-        if len(thirds) < PASSED:
-            thirds += [peer for peer in self.clients.by_datagrams() if peer != sender and peer not in thirds]
-        chosen = thirds if len(thirds) <= PASSED else self.rng.sample(thirds, PASSED)
+        fellows = [] if message.serving else [peer for peer in self.block.links.values() if peer != sender]
+        nodes = [peer for peer in self.clients.by_datagrams() if peer != sender and peer not in fellows]
+        chosen = [peer for some in (fellows, nodes) for peer in self.rng.sample(some, min(PASSED, len(some)))]
         passed: Effects = [Send(peer, ReachPassed(token=message.token, observed=route.address)) for peer in chosen]
         answer = ReachAnswer(passed=len(chosen), observed=route.address, request=message.request)
         return [*passed, Send(sender, answer)]
