@@ -117,7 +117,7 @@ class MemberGone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much a supernode has to do: nodes it would still take, has, and had no room for; those that are ready to help."""
+    """Nodes that a supernode would still take, has, and had no room for; of them, those that are ready to help."""
 
     room: int = 0
     clients: int = 0

@@ -188,7 +188,8 @@ class HostCache:
 
     def stalest(self, but: Container[Address] = ()) -> Address | None:
         """The address of which we have known for the longest time no more than we know now."""
-        known = [(max(host.success, host.tried), at) for at, host in self._hosts.items() if at not in but and at != self.own]
+        hosts = self._hosts.items()
+        known = [(max(host.success, host.tried), at) for at, host in hosts if at not in but and at != self.own]
         return min(known, default=(0.0, None))[1]
 
     def addresses(self) -> list[Address]:

@@ -19,6 +19,7 @@ MUCH = 1.5  # the same, above which it has too much: far from SPARE, so that nob
 LEAST = 3  # members that a block should have at least: with fewer, "not found" is the word of too few
 KEPT = 10  # members below which nobody leaves for want of work: nine hold every record, one may vanish
 MILLION = 1_000_000
+GENTLY = 0.5  # of the need, what is asked for at a time: who has just come is not known to all yet
 MOST = 0.5  # chance told at most: a single liar does not make supernodes of all his nodes at once
 REFUSED = 1.0  # refused hosts that count at most, as a multiple of the nodes there are: who refuses may be lied to
 
@@ -59,7 +60,7 @@ def chance(members: Iterable[Burdened]) -> int:
     ready = sum(one.ready for one in known)
     if not ready:
         return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
-    return min(round(MOST * MILLION), round(shortage(known) * MILLION / ready))
+    return min(round(MOST * MILLION), round(GENTLY * shortage(known) * MILLION / ready))
 
 
 def surplus(members: Iterable[Burdened]) -> int:

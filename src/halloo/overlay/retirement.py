@@ -30,6 +30,7 @@ STEP = 1.0  # seconds between looks
 SPREAD = 120.0  # seconds over which the nodes are told, where they are many
 SELDOM = 1.0  # seconds between two nodes at most: ten are gone in ten seconds
 AGAIN = 45.0  # seconds after which one who is still here is told again
+CALLS_FOR = 7_200.0  # seconds beyond that for calls that pass through us
 PATIENCE = 900.0  # seconds after which a retirement ends, whoever is still here
 
 
@@ -96,8 +97,8 @@ class Retirement:
             out.append(Send(peer, Move(supernodes=others)))
         records = sum(1 for key, _ in self.keeper.directory.items() if not self.keeper.holds(key))
         self.wake_at = min(now + STEP, max(self._next, now + 0.05))
-        if (not here and not records and not self.busy) or now >= self._until:
-            if not self.busy or now >= self._until + PATIENCE:
-                self.wake_at = inf
-                out.append(Retired(len(here), records))
+        nothing_left = not here and not records
+        if (nothing_left or now >= self._until) and (not self.busy or now >= self._until + CALLS_FOR):
+            self.wake_at = inf
+            out.append(Retired(len(here), records))
         return out

@@ -76,7 +76,7 @@ ATLAS_MESSAGES = (
     64  # messages of an answer to who asks for the atlas: 512 blocks, 50,000 supernodes; the rest comes next time
 )
 OTHERS = 4  # holders told to who finds nothing
-LOOK_EVERY = 5.0  # seconds between looks at our load and the block's need
+LOOK_EVERY = 2.0  # seconds between looks at our load and the block's need
 STEPS = 8  # of our room: a load is told when it has changed by one of them
 TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
 PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
