@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from halloo.messages.overlay import AttachRefused
 from halloo.node.roles import Demoted, Promoted
 from halloo.overlay.join import Lost, State
 from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.search import SearchDone
+from halloo.path.reach import Policy
 from halloo.sim.nat import KINDS, Box
 from halloo.sim.town import Town
 
@@ -89,7 +89,6 @@ def test_a_supernode_goes_and_nobody_is_lost() -> None:
     assert supernode is not None
     assert len(supernode.clients) >= 2
     assert len(supernode.directory) >= 5
-    refused = len(town.world.events(AttachRefused))
     town.act(going, town.node(going).roles.demote("the owner wishes it", town.world.now))
     began = town.world.now
     town.world.run(began + 300.0, lambda: town.node(going).supernode is None)
@@ -98,9 +97,39 @@ def test_a_supernode_goes_and_nobody_is_lost() -> None:
     town.world.run(town.world.now + 30.0)
     assert not [event for at, who, event in town.world.story if isinstance(event, Lost) and at >= began]
     assert on_line(town, names) == len(names)
-    assert refused == 0
     assert all(find(town, "user1", name) for name in names)
     assert town.node(going).join.state is State.ATTACHED
+
+
+def test_a_call_through_a_supernode_that_goes_is_heard_to_its_end() -> None:
+    town, names, going = served()
+    world, supernode, relayer = town.world, town.node(going).supernode, town.node(going).relayer
+    assert supernode is not None
+    assert relayer is not None
+    callee = next(name for name in names if town.node(name).join.supernode == supernode.listening)
+    caller = next(name for name in names if town.node(name).join.supernode != supernode.listening)
+    call, effects = town.node(caller).calls.dial(callee, Policy.RELAYED, world.now)
+    town.act(caller, effects)
+    world.run(world.now + 5.0, lambda: bool(town.node(callee).calls.ringing))
+    (ringing,) = town.node(callee).calls.ringing
+    town.act(callee, town.node(callee).calls.answer(ringing, world.now))
+
+    def speaks() -> bool:
+        for name, number in ((caller, call), (callee, ringing)):
+            town.act(name, town.node(name).calls.speak(number, bytes(1920), world.now))
+        return bool(town.node(caller).calls.active)
+
+    world.every(0.1, speaks)
+    town.act(going, town.node(going).roles.demote("the owner wishes it", world.now))
+    world.run(world.now + 200.0)
+    assert relayer.channels == 1
+    assert town.node(caller).calls.active
+    assert town.node(callee).calls.active
+    assert len(supernode.clients) == 0
+    assert town.node(callee).join.supernode != supernode.listening
+    town.act(caller, town.node(caller).calls.hang_up(call, world.now))
+    world.run(world.now + 60.0)
+    assert town.node(going).supernode is None
 
 
 def test_who_serves_still_calls_and_is_found() -> None:

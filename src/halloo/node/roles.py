@@ -16,7 +16,7 @@ from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event
 from halloo.login.limits import Rate, Tries
 from halloo.messages.credential import credential_of
-from halloo.messages.overlay import Leave
+from halloo.messages.overlay import Leave, Ping
 from halloo.messages.role import Reached, ReachPassed
 from halloo.overlay.admission import Admission
 from halloo.overlay.join import Shifted
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Demoted", "Promoted", "Role", "Roles", "make_supernode"]
 
+PING_EVERY = 25.0  # seconds between signs of life on such a link
 LOOK_EVERY = 2.0  # seconds between looks at links that were left
 PER_CLIENT = 30.0  # bytes/s that a node costs its supernode: signs of life, its record, what it looks for
 FOR_RELAYING = 0.5  # share of the owner's bytes/s that is kept for relaying
@@ -71,8 +72,8 @@ class Roles:
         self._setup = setup
         self._tries = Tries()
         self._reason, self._needless = "", False
-        self._left: dict[Peer, None] = {}
-        """Supernodes that were left, while calls may still pass through them."""
+        self._left: dict[Peer, float] = {}
+        """Supernodes that were left, while calls may still pass through them: when they hear of us next."""
         self._look_at = inf
         certified = bool(setup.persona.credential) and not setup.supernode
         self.promotion = Promotion(setup.lending, certified, setup.reachable, setup.rng, node.requests)
@@ -132,6 +133,12 @@ class Roles:
             self._node.relayer.max_rate = lending.rate * FOR_RELAYING
         return out
 
+    def strain(self, now: float) -> None:
+        """The machine was measured: while it has too much to do nobody new is taken; who is here stays."""
+        supernode = self._node.supernode
+        if supernode is not None and not self._node.born_supernode and not supernode.retirement.begun:
+            supernode.clients.closed = not self.promotion.strong()
+
     # --- what the node hears
 
     def pass_on(self, message: ReachPassed, sender: Any, now: float) -> Effects:
@@ -156,7 +163,7 @@ class Roles:
             case Retired():
                 return self._retired(event, now)
             case Shifted():
-                self._left[event.left] = None
+                self._left[event.left] = now + PING_EVERY
                 self._look_at = min(self._look_at, now + LOOK_EVERY)
                 return [Send(event.left, Leave())]
         return []
@@ -184,6 +191,10 @@ class Roles:
             for peer in [peer for peer in self._left if not node.relays_by(peer)]:
                 del self._left[peer]
                 out.append(Unlink(peer, "left"))
+            for peer, at in self._left.items():
+                if at <= now:  # what a relay passes is no sign of life of the link itself
+                    self._left[peer] = now + PING_EVERY
+                    out.append(Send(peer, Ping(request=node.requests() & 0xFFFF)))
             self._look_at = now + LOOK_EVERY if self._left else inf
         return out
 

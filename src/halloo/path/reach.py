@@ -18,6 +18,7 @@ from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.effects import Accept, Link, Release, Send, Unlink
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.credential import Listing, Party
+from halloo.messages.overlay import Ping
 from halloo.messages.path import RelayClose, RelayGranted, RelayRefused, RelayRequest
 
 __all__ = ["Policy", "Reach", "Reached", "Unreachable"]
@@ -36,6 +37,7 @@ class Policy(Enum):
     RELAYED = "relayed"
 
 
+PING_EVERY = 25.0  # seconds between signs of life to a relay: what passes through it is none of the link itself
 WEB_PORTS = (80, 443)  # where a supernode may listen besides its own port
 
 
@@ -46,6 +48,7 @@ class Timer(Enum):
     TCP = 1
     RELAY_TCP = 2
     GIVE_UP = 3
+    PING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,10 @@ class Reach:
             return [Unlink(peer, "not needed")]
         self.done = True
         self.timers.clear()
-        return [*self._abandon(), Reached(peer, party, route)]
+        out = self._abandon()
+        if self.hop is not None:
+            self.timers[Timer.PING] = now + PING_EVERY
+        return [*out, Reached(peer, party, route)]
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended or never stood."""
@@ -161,6 +167,9 @@ class Reach:
                         out += self._try(Stream(self.streams(), address))
                 case Timer.RELAY_TCP if self.hop is None and self.listing.supernode is not None:
                     out += self._to_hop(Stream(self.streams(), self.listing.supernode))
+                case Timer.PING if self.hop is not None:
+                    self.timers[Timer.PING] = now + PING_EVERY
+                    out.append(Send(self.hop, Ping(request=self.requests() & 0xFFFF)))
                 case Timer.GIVE_UP:
                     out += self._fail()
         return out
