@@ -45,7 +45,8 @@ def test_a_slot_is_digested_by_what_is_in_it(said: list[tuple[str, int]]) -> Non
         held.store(entry_of(name, version=version), WALL)
     for slot in range(SLOTS):
         under = [(key, version) for _, key, version in held.under(Prefix(3, slot))]
-        assert sorted(under) == sorted((key, held.version(key)) for key in KEYS.values() if key >> 61 == slot and held.version(key))
+        here = [(key, held.version(key)) for key in KEYS.values() if key >> 61 == slot and held.version(key)]
+        assert sorted(under) == sorted(here)
         assert (held.parts(Prefix(3, slot)) == bytes(256)) == (not under)
     assert len(list(held.under(EVERYTHING))) == len(held)
 

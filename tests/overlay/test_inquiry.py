@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from random import Random
 
@@ -104,7 +105,7 @@ def test_the_next_is_asked_after_a_while_and_then_more_and_more_slowly() -> None
     while it.all.wake_at < GIVE_UP:
         times.append(it.all.wake_at)
         it.wait(it.all.wake_at)
-    waits = [round(after - before, 6) for before, after in zip(times, times[1:], strict=False)]
+    waits = [round(after - before, 6) for before, after in itertools.pairwise(times)]
     assert waits[:4] == [HEDGE, 2 * HEDGE, 4 * HEDGE, HEDGE_MOST]
     assert it.asked == HOLDERS[: len(times)]
     it.wait(GIVE_UP)

@@ -27,7 +27,8 @@ from halloo.overlay.slots import (
 
 numbers = st.integers(0, (1 << 64) - 1)
 networks = st.sampled_from([b"", b"aa", b"bb", b"cc", b"dd"])
-seats = st.builds(Seat, numbers, st.integers(0, 5), st.integers(0, 9), st.sampled_from([0, 0, 0, 1]), st.booleans(), networks)
+depths = st.sampled_from([0, 0, 0, 1])
+seats = st.builds(Seat, numbers, st.integers(0, 5), st.integers(0, 9), depths, st.booleans(), networks)
 members = st.lists(seats, max_size=120, unique_by=lambda seat: seat.number)
 full = st.lists(
     st.builds(Seat, numbers, st.integers(0, 9), st.integers(0, 7), st.just(0), st.just(True), st.just(b"")),

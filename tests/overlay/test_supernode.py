@@ -140,7 +140,8 @@ def test_who_is_no_supernode_says_nothing_of_the_block() -> None:
     for message in (Beat(members=bytes(8)), News(), Summary()):
         with pytest.raises(PeerError, match="not known as a supernode"):
             supernode.receive(message, far(5), None, 20.0)
-    for other in (Replicate(), Replicated(held=1), Wanted(), Compare(depth=3, parts=bytes(256)), Differs(depth=3, parts=0)):
+    compare, differs = Compare(depth=3, parts=bytes(256)), Differs(depth=3, parts=0)
+    for other in (Replicate(), Replicated(held=1), Wanted(), compare, differs):
         with pytest.raises(PeerError, match="not known as a supernode"):
             supernode.receive(other, far(5), None, 20.0)
 
@@ -177,9 +178,9 @@ def test_a_member_that_is_said_to_have_gone_is_looked_for_first() -> None:
 def test_a_supernode_started_again_with_another_key_takes_the_place_of_the_old_one() -> None:
     _, supernode = alone()
     here = Address.parse("10.7.7.7:7")
-    old, _ = meet(supernode, 5, "alice", 20.0, listening=here)
+    _old, _ = meet(supernode, 5, "alice", 20.0, listening=here)
     supernode.down(far(5), "gone", 21.0)
-    new, out = meet(supernode, 6, "bob", 21.1, listening=here)
+    new, _out = meet(supernode, 6, "bob", 21.1, listening=here)
     (doubt,) = supernode.block._doubts.values()
     new_node = supernode.registrar.opened(new, WALL).node
     supernode.heard(Here(node=new_node, token=doubt.token), Wire(here), 21.2)
@@ -299,7 +300,8 @@ def test_a_false_record_is_not_kept_whoever_brings_it() -> None:
     false = replace(entry_of("alice").record, signature=b"no")
     (kept,) = sent(supernode.heard(Keep(record=(false,), token=bytes(8)), STRANGER, 21.0), Kept)
     assert kept.copies == 0
-    (told,) = sent(supernode.receive(Replicate(records=(false, entry_of("bob").record)), peers[0], None, 21.0), Replicated)
+    brought = Replicate(records=(false, entry_of("bob").record))
+    (told,) = sent(supernode.receive(brought, peers[0], None, 21.0), Replicated)
     assert told.held == 1
     assert [entry.name for entry in supernode.directory.all()] == ["bob"]
 

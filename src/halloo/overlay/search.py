@@ -41,6 +41,7 @@ MAX_QUERIES = 64  # searches at once: a program that asks for a whole contact li
 GIVE_UP = 6.0  # seconds without an answer; a slow satellite line needs two
 OWN_AFTER = 0.6  # seconds after which one's own supernode is asked as well
 ATLAS_AFTER = 3.0  # seconds from joining to the question for the blocks, at most: not all ask at once
+ATLAS_SOON = 10.0  # seconds to the next one, where one's supernode does not know of any block yet
 ATLAS_EVERY = 1_800.0  # seconds between such questions
 
 
@@ -143,6 +144,8 @@ class Searches:
             case AtlasTold() if message.request == self._atlas_request:
                 for table in message.tables:
                     self.atlas.merged(table)
+                if not len(self.atlas):
+                    self._atlas_at = now + ATLAS_SOON * (0.5 + self.rng.random())
             case Found():
                 for number, query in self._queries.items():
                     if query.request == message.request:
