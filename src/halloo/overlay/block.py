@@ -47,6 +47,7 @@ from halloo.messages.log import SignedHead
 from halloo.overlay.atlas import Atlas, prefix_of_table, table_of
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.roster import MAX_MEMBERS, Member, Registrar, Roster
+from halloo.overlay.seating import first_seats, first_table, next_seats
 from halloo.overlay.slots import GOING, SLOTS, STANDBY, Prefix, mixed, smallest_slot
 
 __all__ = ["Block", "MemberGone", "MemberMet", "Placed"]
@@ -801,21 +802,7 @@ class Block:
                 self._changed = True
                 self._soon(Timer.PLACE, now + MOVE_AGAIN)
             return me.slot
-        # Of those without a seat the longest serving chooses first; each can tell what those before it will choose.
-        sitting = {one.number for slot in seats for one in slot}
-        waiting = sorted(
-            (one for one in members if one.number not in sitting and one.trusted),
-            key=lambda one: (one.since, one.number),
-        )
-        chosen: list[Member] = [one for slot in seats for one in slot]
-        for one in waiting:
-            slot = smallest_slot(chosen, depth, one)
-            if one.node == self.node:
-                return slot
-            if slot == STANDBY:
-                break
-            chosen.append(replace(one, slot=slot, depth=depth))
-        return STANDBY
+        return next_seats(members, depth).get(self.node, STANDBY)
 
     def _watch_size(self, now: float) -> None:
         size = self.roster.size
@@ -826,16 +813,13 @@ class Block:
             self._soon(Timer.PLACE, now + 10.0)
 
     def _should_split(self, now: float) -> bool:
-        depth = self.roster.prefix.depth
-        members = self.roster.members.values()
-        halves = [0, 0]
-        for one in members:
-            if not one.trusted:
-                continue
-            halves[(one.place >> (63 - depth)) & 1] += 1
         if self._gone_ahead(1) and self.roster.size >= HALF:
             return True
-        return min(halves) >= HALF and now - self._large_since >= SPLIT_AFTER
+        if now - self._large_since < SPLIT_AFTER:
+            return False
+        half = Prefix.of(self.me.place, self.roster.prefix.depth + 1)
+        own = sum(one.trusted and half.covers(one.place) for one in self.roster.members.values())
+        return HALF <= own <= self.roster.size - HALF
 
     def _gone_ahead(self, step: int) -> bool:
         """Whether an eighth of the block has taken a step, of a split (1) or a merge (-1), since we took our last."""
@@ -851,11 +835,11 @@ class Block:
         whole, members = self.roster.prefix, list(self.roster.members.values())
         mine = Prefix.of(self.me.place, whole.depth + 1)
         for half in (mine, mine.sibling):
-            self.atlas.learn(_first_table([one for one in members if half.covers(one.place)], whole, half))
+            self.atlas.learn(first_table([one for one in members if half.covers(one.place)], whole, half))
         self.roster.shrink(mine)
         self._large_since = inf
         self._stepped = int(now + self.wall)
-        slot = _first_seats(self.roster.members.values(), whole, mine)[self.node]
+        slot = first_seats(self.roster.members.values(), whole, mine)[self.node]
         self._restate(now, slot=slot)
         self._spread(now, (self._own(),))
         return [Placed(mine, slot)]
@@ -937,37 +921,3 @@ class Block:
         key = (prefix.bits << (64 - prefix.depth)).to_bytes(8, "big")
         where = Where(key=key, token=token, padding=PADDING, request=self.requests() & 0xFFFF)
         return [Send(Wire(self.rng.choice(table.gateways)), where)]
-
-
-def _first_seats(members: object, whole: Prefix, half: Prefix) -> dict[bytes, int]:
-    """Who sits where in a block that has just split off: those who held its keys before keep a half of them."""
-    ranked: list[Member] = sorted(members, key=lambda one: (one.since, one.number))  # type: ignore[call-overload]
-    seats: dict[bytes, int] = {}
-    count = [0] * SLOTS
-    later: list[Member] = []
-    for one in ranked:
-        if one.depth == half.depth and one.slot < SLOTS:  # it went ahead
-            seats[one.node] = one.slot
-            count[one.slot] += 1
-        elif one.depth == whole.depth and one.slot < SLOTS and one.slot >> 2 == half.bits & 1:
-            first = (one.slot & 3) << 1
-            slot = first if count[first] <= count[first + 1] else first + 1
-            seats[one.node] = slot
-            count[slot] += 1
-        else:
-            later.append(one)
-    for one in later:
-        slot = min(range(SLOTS), key=lambda at: (count[at], mixed(one.number, at)))
-        if count[slot] >= 10 or not one.trusted:
-            seats[one.node] = STANDBY
-            continue
-        seats[one.node] = slot
-        count[slot] += 1
-    return seats
-
-
-def _first_table(members: list[Member], whole: Prefix, half: Prefix) -> Table:
-    """The table of a half, as it will sit down."""
-    seats = _first_seats(members, whole, half)
-    roster = Roster(half, {one.node: replace(one, slot=seats[one.node], depth=half.depth) for one in members})
-    return table_of(roster)

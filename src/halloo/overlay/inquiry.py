@@ -41,7 +41,7 @@ MAX_INQUIRIES = 1_024  # at once
 SETTLED = 60.0  # seconds after which a record must be with all who hold its slot: earlier, not to have it is no lie
 SILENT_FOR = 60.0  # seconds for which who did not answer, while others did, is asked last
 MAX_DISTRUSTED = 512  # addresses remembered for their lies
-FORGIVEN = 2.0  # by what a distrust is divided each hour, roughly: by each answer that was right
+FORGIVEN = 2.0  # by what a distrust is divided with each answer that was right
 ONLINE_FOR = 12.5 * 3600  # seconds that a record is newer than, if its owner is on line: it is written every 12 hours
 
 

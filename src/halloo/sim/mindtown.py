@@ -15,12 +15,8 @@ from halloo.base.address import Address
 from halloo.base.machine import Event
 from halloo.crypto.suite import Suite
 from halloo.link.persona import Persona
-from halloo.login.log import Ledger
 from halloo.login.server import VALID_FOR, LoginServer
 from halloo.media.stream import SoundStream
-from halloo.messages.credential import Claims, issue
-from halloo.messages.log import EntryKind
-from halloo.messages.name import folded
 from halloo.node.descriptor import create
 from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
@@ -28,6 +24,7 @@ from halloo.node.profile import Profile
 from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
+from halloo.sim.certifying import certified
 from halloo.sim.desk import Work
 from halloo.sim.minds import Dweller, DwellerOwner, MindWorld
 from halloo.sim.nat import Box, BoxKind
@@ -90,7 +87,6 @@ class MindTown:
         self.accounts = IndexedAccounts()
         self.world = MindWorld(self.seed, self.descriptor.id, self.recorded, **self.net)
         self.households: dict[str, Household] = {}
-        self._ledger = Ledger(self.suite.digest, self.descriptor.id)
         self._settle_login_server()
         for i, address in enumerate(addresses):
             self.household(f"supernode{i}", address, supernode=True, user=i >= FIRST_ADDRESSES)
@@ -182,19 +178,7 @@ class MindTown:
 
     def credential(self, name: str, key: bytes, *, wall: float = WALL) -> bytes:
         """A credential as the login server would issue it."""
-        issued, ledger, known = int(wall), self._ledger, folded(name)
-        whose = ledger.name(known)
-        entry = self.accounts.append(whose, ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), issued))
-        claims = Claims(
-            name=known,
-            key=key,
-            expires=issued + self.valid_for,
-            issued=issued,
-            network=self.descriptor.id,
-            entry=entry.number,
-            entry_hash=ledger.mark_of(entry),
-        )
-        return issue(claims, self.secrets.login, self.suite.network_identity.sign)
+        return certified(self.descriptor, self.secrets, self.accounts, name, key, wall, self.valid_for)
 
     def _begin(self, dweller: Dweller) -> None:
         if dweller.alive:

@@ -12,18 +12,15 @@ from halloo.crypto.suite import Suite
 from halloo.link.endpoint import Endpoint
 from halloo.link.persona import Persona
 from halloo.login.accounts import AccountsInMemory
-from halloo.login.log import Ledger
 from halloo.login.server import VALID_FOR, LoginServer
 from halloo.media.codec import Silence
 from halloo.media.stream import SoundStream
-from halloo.messages.credential import Claims, issue
-from halloo.messages.log import EntryKind
-from halloo.messages.name import folded
 from halloo.node.descriptor import Descriptor, Secrets, create
 from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
 from halloo.node.station import Station
 from halloo.overlay.hostcache import HostCache
+from halloo.sim.certifying import certified
 from halloo.sim.world import WALL, Owner, Resident, World
 
 __all__ = ["Town"]
@@ -137,20 +134,7 @@ class Town:
 
     def credential(self, name: str, key: bytes, *, wall: float = WALL) -> bytes:
         """A credential as the login server would issue it."""
-        issued = int(wall)
-        ledger, folded_name = Ledger(self.suite.digest, self.descriptor.id), folded(name)
-        whose = ledger.name(folded_name)
-        entry = self.accounts.append(whose, ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), issued))
-        claims = Claims(
-            name=folded_name,
-            key=key,
-            expires=issued + self.valid_for,
-            issued=issued,
-            network=self.descriptor.id,
-            entry=entry.number,
-            entry_hash=ledger.mark_of(entry),
-        )
-        return issue(claims, self.secrets.login, self.suite.network_identity.sign)
+        return certified(self.descriptor, self.secrets, self.accounts, name, key, wall, self.valid_for)
 
     def _settle_login_server(self) -> None:
         rng = self.world.rng("login")
