@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 from typing import Any
@@ -17,14 +17,18 @@ from fuzz._login import apply, login_subjects
 from halloo.base.address import Channel, Peer, Route, Stream, Wire
 from halloo.call.call import Answered, Ended
 from halloo.crypto.plain import DIGEST
-from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
+from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Ticketed, Up
+from halloo.link.resumption import Return
+from halloo.link.tickets import HeldTicket, ticket_secret
 from halloo.messages import call as calls
 from halloo.messages import directory, overlay, path
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
+from halloo.messages.link import AskTicket, Ticket
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.sim.town import LOGIN, Town
+from halloo.sim.world import WALL
 from halloo.wire.buffer import varint
 from halloo.wire.command import encode_command
 from halloo.wire.frame import StreamFrame, encode_stream_frame
@@ -256,6 +260,33 @@ def _endpoint_hears(endpoint: Any, message: Any, sender: Any, now: float) -> Any
     address = sender.address if isinstance(sender, Wire) else LOGIN
     datagram = endpoint.datagrams.payload(Wire(address), 4, body)[0].data
     return endpoint.receive(datagram, address, now)
+
+
+def _ask_ticket(endpoint: Any, rng: Random, now: float) -> Any:
+    return endpoint.send(_either(rng, peer(rng), *(link.peer for link in endpoint._links)), AskTicket(), now)
+
+
+def _return(endpoint: Any, rng: Random, now: float) -> Any:
+    """Back to where a ticket is from, or may be from."""
+    tickets = endpoint._reentry.tickets
+    given = Ticket(ticket=rng.randbytes(300), nonce=rng.randbytes(16), expires=1 << 40)
+    kept = _either(rng, tickets.hold(given, rng.randbytes(32), party(rng)), rng.randbytes(90))
+    chosen = Peer(rng.randrange(1 << 20, 1 << 31))
+    out = endpoint.link(chosen, route(rng), now, b"", kept)
+    return out + endpoint.send(chosen, _either(rng, overlay.Ping(request=1), overlay.Leave()), now)
+
+
+def _returns(endpoint: Any, rng: Random, now: float) -> Any:
+    """Somebody with a true ticket: what he says early may be anything, and nothing."""
+    persona, tickets = endpoint.persona, endpoint._reentry.tickets
+    exporter = rng.randbytes(32)
+    given = tickets.give(exporter, party(rng), now, now + WALL)
+    secret = ticket_secret(persona.suite, exporter, given.nonce)
+    held = HeldTicket(ticket=given.ticket, secret=secret, expires=given.expires, key=b"k", mine=b"m")
+    commands = [encode_command(_either(rng, overlay.Ping(request=1), overlay.Leave(), AskTicket()))]
+    early = _either(rng, b"", b"\0\1" + b"".join(commands), rng.randbytes(20))
+    returning = Return(replace(persona, rng=Random(rng.random())), rng.getrandbits(32), held, b"")
+    return _endpoint_hears(endpoint, returning.say(early, 1, now), route(rng), now)
 
 
 def _bytes_at(endpoint: Any, rng: Random, now: float) -> Any:
@@ -498,10 +529,33 @@ SUBJECTS: tuple[Subject, ...] = (
         bounds={"_unheard": 512, "_early": 64},
     ),
     Subject(
+        "tickets",
+        lambda town: [endpoint._reentry.tickets for endpoint in _endpoints(town)],
+        lambda tickets: len(tickets._keys),
+        None,
+        intents={
+            "give": lambda tickets, rng, now: tickets.give(rng.randbytes(32), party(rng), now, now + WALL),
+            "hold": lambda tickets, rng, _: tickets.hold(
+                Ticket(ticket=rng.randbytes(9), nonce=rng.randbytes(16), expires=1), rng.randbytes(32), party(rng)
+            ),
+            "usable": lambda tickets, rng, now: tickets.usable(rng.randbytes(rng.randrange(90)), b"", now + WALL),
+            "spend": lambda tickets, rng, now: tickets.spend(
+                tickets.give(rng.randbytes(32), party(rng), now, now + WALL).ticket
+            ),
+        },
+        wake=lambda tickets, now: tickets.wake(now),
+        bounds={"spent": 32_768},
+    ),
+    Subject(
         "endpoint",
         _endpoints,
         lambda endpoint: tuple(
-            sorted({(type(link.route).__name__, link.session is not None, link.inbound) for link in endpoint._links})
+            sorted(
+                {
+                    (type(link.route).__name__, link.session is not None, link.inbound, link.admitted is not None)
+                    for link in endpoint._links
+                }
+            )
         ),
         _endpoint_hears,
         intents={
@@ -512,8 +566,11 @@ SUBJECTS: tuple[Subject, ...] = (
             "sound": lambda endpoint, rng, now: endpoint.send_sound(peer(rng), rng.randbytes(40), now),
             "forward": lambda endpoint, rng, _: endpoint.forward(peer(rng), rng.getrandbits(64), rng.randbytes(40)),
             "flush": lambda endpoint, _, now: endpoint.flush(now),
+            "ask": _ask_ticket,
+            "return": _return,
         },
         tidings={
+            "returns": _returns,
             "bytes": _bytes_at,
             "opened": lambda endpoint, rng, now: endpoint.stream_opened(rng.randrange(20), any_address(rng), now),
             "received": lambda endpoint, rng, now: endpoint.stream_received(rng.randrange(20), rng.randbytes(30), now),
@@ -522,7 +579,7 @@ SUBJECTS: tuple[Subject, ...] = (
         wake=lambda endpoint, now: [*endpoint.wake(now), *endpoint.flush(now)],
         bounds=_LINKS
         | {"_sent": 512, "_seen_by": 512, "_partial": 64, "_open": 1_024, "waiting": 65_536, "_unheard": 512}
-        | {"_stirred": 4_096, "_held": 32_772},
+        | {"_stirred": 4_096, "_held": 32_772, "spent": 32_768},
     ),
     Subject(
         "node",
@@ -549,6 +606,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "down": _node_notice(lambda rng: Down(peer(rng), "cut")),
             "moved": _node_notice(lambda rng: Moved(peer(rng), route(rng))),
             "observed": _node_notice(lambda rng: Observed(rng.randbytes(4), rng.randrange(3), any_address(rng))),
+            "ticketed": _node_notice(lambda rng: Ticketed(peer(rng), rng.randbytes(90), rng.getrandbits(40))),
             "sound": _node_notice(lambda rng: SoundHeard(peer(rng), rng.randbytes(30))),
             "carried": _node_notice(lambda rng: Carried(rng.getrandbits(64), b"x", _either(rng, None, peer(rng)))),
         },

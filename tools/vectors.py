@@ -5,7 +5,8 @@
     compression.json the tables of compressed lists, and lists of every kind in both forms
     frames.json      small frames from a fixed seed in both suites: a refused probe and what follows, a keep-alive, a
                      forwarded datagram; and a stream with one frame of each sort
-    handshake.json   a whole handshake in each suite, with its private keys, and what was sealed after it
+    handshake.json   a whole handshake in each suite, with its private keys, what was sealed after it, and how the link
+                     was resumed
     signed.json      what is signed beside: a network's description, a record with its credential, a log and an answer
                      about it, in each suite
     letter.json      a letter to the login server and its answer in each suite, with the key that opens it
@@ -37,12 +38,16 @@ from halloo.crypto.modern import MODERN
 from halloo.crypto.suite import Covered, Suite
 from halloo.link.datagrams import LAYOUTS, Datagrams
 from halloo.link.handshake import Initiator, Responder
+from halloo.link.keys import LinkKeys
 from halloo.link.persona import Persona
+from halloo.link.resumption import Admission, Return
+from halloo.link.tickets import Tickets, exported
 from halloo.login.letter import open_letter, write_letter
 from halloo.login.log import Ledger
 from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.messages.credential import Claims, Listing, Notary, issue, list_entry
+from halloo.messages.credential import Claims, Listing, Notary, Party, credential_of, issue, list_entry
+from halloo.messages.link import Confirm
 from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold
 from halloo.messages.login import Application, Decision, Purpose, Verdict
 from halloo.node.descriptor import Descriptor, create
@@ -427,7 +432,40 @@ def handshake(suite: Suite) -> Json:
             frame, sealed = session.close(kind, number, plain)
             packet = {"by": side, "kind": int(kind), "link": to, "sequence": frame, "frame": frame}
             out["packets"].append({**packet, "plain": plain.hex(), "sealed": sealed.hex()})
+    out["resumption"] = _resumption(suite, alice, bob, keys)
     return out
+
+
+def _resumption(suite: Suite, alice: Persona, bob: Persona, keys: LinkKeys) -> Json:
+    """The link is resumed: the ticket that was given on it, both messages, and the first packets."""
+    giver, exporter = Tickets(bob), exported(suite, keys)
+    whose = Party(alice.public, credential_of(alice.credential))
+    ticket = giver.give(exporter, whose, 0.0, CLOCK)
+    kept = Tickets(alice).hold(ticket, exporter, Party(bob.public, credential_of(bob.credential)))
+    held = Tickets(alice).usable(kept, b"", CLOCK)
+    assert held is not None
+    early = b"\0\1" + encode_command(overlay.Ping(request=0x7F45))
+    returning = Return(alice, 0x0A0B0C0E, held, b"")
+    resume = returning.say(early, 1, 0.0)
+    admission = Admission(bob, resume, giver.open(resume.ticket, CLOCK))
+    theirs = admission.agree(0x01020305, taken=True)
+    first = b"\1\1" + encode_command(overlay.Pong(request=0x7F45))
+    resumed = admission.answer(theirs.close(FrameKind.PAYLOAD, resume.link.to_bytes(4, "big"), first)[1])
+    ours, _, _ = returning.answer(resumed)
+    confirm = b"\1\2" + encode_command(Confirm())
+    _, sealed = ours.close(FrameKind.PAYLOAD, resumed.link.to_bytes(4, "big"), confirm)
+    return {
+        "ticket": encode_command(ticket).hex(),
+        "secret": held.secret.hex(),
+        "envelope_private": returning._private.hex(),
+        "resume": encode_command(resume).hex(),
+        "early": early.hex(),
+        "resumed": encode_command(resumed).hex(),
+        "fresh": theirs.keys.responders.hex(),
+        "transcript": theirs.keys.transcript.hex(),
+        "first": first.hex(),
+        "confirm": {"plain": confirm.hex(), "sealed": sealed.hex()},
+    }
 
 
 def letter(suite: Suite) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -19,6 +20,11 @@ from halloo.decode.single import explain
 from halloo.decode.streams import StreamSide
 from halloo.decode.traffic import Tally, Traffic
 from halloo.decode.tree import Part
+from halloo.link.keys import LinkKeys
+from halloo.link.resumption import after_resume
+from halloo.messages.catalogue import OPEN
+from halloo.messages.link import Resume
+from halloo.wire.command import decode_commands
 from halloo.wire.frame import Control, FrameKind
 
 vectors = tool("vectors")
@@ -114,3 +120,24 @@ def test_a_stream_inside_tls_is_said(seed: int) -> None:
     for packet in (tcp(here, there, 7, b"", 0x02), tcp(here, there, 8, hello)):
         assert traffic.explain(Captured(0.0, 101, packet)) is None
     assert "TLS" in tally.remarks[0]
+
+
+@pytest.mark.parametrize("suite", REAL, ids=lambda suite: suite.name)
+def test_the_first_packet_of_a_link_that_was_resumed_is_opened(suite: Suite) -> None:
+    kept = vectors.read("handshake.json")[suite.name]["resumption"]
+    (resume,) = decode_commands(bytes.fromhex(kept["resume"]), OPEN)
+    assert isinstance(resume, Resume)
+    spoken = after_resume(suite, replace(resume, binder=b""))
+    returned = suite.digest.derive(bytes.fromhex(kept["secret"]), "halloo resumed", spoken, 32)
+    fresh, transcript = bytes.fromhex(kept["fresh"]), bytes.fromhex(kept["transcript"])
+    keys = LinkKeys(suite.number, resume.link, 0x01020305, returned, fresh, transcript)
+    for given, found in ((Keys(), False), (Keys([keys]), True)):
+        frames = Frames(suite, bytes(32), given, vectors.NETWORK)
+        part = frames.payload(0, bytes.fromhex(kept["resumed"]))
+        names = [each.name for each in Part("all", 0, b"", "", part).walk()]
+        assert ("the first packet, opened" in names) is found
+        assert ("Pong" in names) is found
+    confirm = bytes.fromhex(kept["confirm"]["sealed"])
+    sealed = b"\0" + (0x01020305).to_bytes(4, "big") + confirm
+    names = [each.name for each in Part("all", 0, b"", "", frames.payload(0, sealed)).walk()]
+    assert "Confirm" in names

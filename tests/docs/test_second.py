@@ -327,6 +327,39 @@ def test_a_handshake_and_what_follows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["classic", "modern"])
+def test_a_link_that_is_resumed(name: str) -> None:
+    suite, kept = second.SUITES[name], HANDSHAKES[name]
+    met, back = kept, kept["resumption"]
+    initiators, responders = (bytes.fromhex(met[side]["secret"]) for side in ("initiator", "responder"))
+    exporter = suite.derive(initiators + responders, "halloo resumption", bytes.fromhex(met["transcript"]), 32)
+    (ticket,) = second.commands(bytes.fromhex(back["ticket"]))
+    secret = suite.derive(exporter, "halloo ticket", ticket.one(0x08), 32)
+    assert secret.hex() == back["secret"]
+
+    said, answer = bytes.fromhex(back["resume"]), bytes.fromhex(back["resumed"])
+    (resume,), (resumed,) = second.commands(said), second.commands(answer)
+    assert resume.one(0x07) == ticket.one(0x07)
+    nonce = resume.one(0x08)
+    key = suite.derive(secret, "halloo early", nonce, 36)
+    assert suite.open(key, 0, resume.one(0x09), nonce).hex() == back["early"]
+    spoken = suite.digest(second.emptied(said, (0x0A, resume.one(0x0A))))
+    assert resume.one(0x0A) == suite.derive(secret, "halloo binder", spoken, 16)
+
+    fresh = suite.disclose_answer(bytes.fromhex(back["envelope_private"]), resumed.one(0x04))
+    assert fresh.hex() == back["fresh"]
+    bare = second.emptied(answer, (0x0A, resumed.one(0x0A)), (0x09, resumed.one(0x09)))
+    transcript = suite.digest(spoken + bare)
+    assert transcript.hex() == back["transcript"]
+    returned = suite.derive(secret, "halloo resumed", spoken, 32)
+    assert resumed.one(0x0A) == suite.derive(returned + fresh, "halloo resumed check", transcript, 16)
+    ours, theirs = suite.agree(returned, fresh, transcript)
+    numbers = [command.one(0x02).to_bytes(4, "big") for command in (resume, resumed)]
+    assert suite.open(theirs, 0, resumed.one(0x09), b"\x02" + numbers[0]).hex() == back["first"]
+    confirm = back["confirm"]
+    assert suite.open(ours, 0, bytes.fromhex(confirm["sealed"]), b"\x02" + numbers[1]).hex() == confirm["plain"]
+
+
+@pytest.mark.parametrize("name", ["classic", "modern"])
 def test_a_letter_and_its_answer(name: str) -> None:
     suite, kept = second.SUITES[name], LETTERS[name]
     (letter,) = second.commands(bytes.fromhex(kept["letter"]))

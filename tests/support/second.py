@@ -430,15 +430,20 @@ def unfilled(plain: bytes, size: int) -> list[tuple[int, int, Any]]:
 
 def without_proof(command: bytes, proof: bytes) -> bytes:
     """A command of the handshake with an empty proof, which is its last object."""
+    return emptied(command, (0x05, proof))
+
+
+def emptied(command: bytes, *last: tuple[int, bytes]) -> bytes:
+    """A command whose last objects, blobs of these ids, are empty."""
     source = Bytes(command)
     source.varint()
     head_at = source.at
     source.varint()
     body_at = source.at
-    tail = b"\x04\x05" + _varint(len(proof)) + proof
+    tail = b"".join(bytes([4, key]) + _varint(len(blob)) + blob for key, blob in last)
     if not command.endswith(tail):
-        raise Wrong("no proof at the end")
-    body = command[body_at : -len(tail)] + b"\x04\x05\0"
+        raise Wrong("other objects at the end")
+    body = command[body_at : -len(tail)] + b"".join(bytes([4, key, 0]) for key, _ in last)
     return _varint(len(body)) + command[head_at:body_at] + body
 
 

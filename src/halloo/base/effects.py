@@ -71,11 +71,14 @@ class Link(Effect):
     """Make a link over ``route``; it shall be called ``peer``.  The answer is that it is up, or down with a reason.
 
     ``key``: the identity key that the other side has to prove, where it is known before; nobody else learns who asks.
+    ``ticket``: what a Ticketed brought from whoever is there, to come back to him with one datagram each way; it serves
+    once, and where it no longer does, the link is made as if there were none.
     """
 
     peer: Peer
     route: Route
     key: bytes = b""
+    ticket: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,18 +161,19 @@ class CurveEnvelope:
 
     def enclose(self, public: bytes, rng: Random) -> tuple[bytes, bytes]:
         """See ``Envelope``."""
-        mine = rng.randbytes(_X)
-        enclosed = self.public(mine)
+        mine = _curve(rng.randbytes(_X))
+        enclosed = mine.public_key().public_bytes_raw()
         return self._secret(mine, public, enclosed + public), enclosed
 
     def disclose(self, private: bytes, enclosed: bytes) -> bytes:
         """See ``Envelope``.  As with the hybrid, a secret for another key comes out wrong."""
-        return self._secret(private, enclosed, enclosed + self.public(private))
+        mine = _curve(private)
+        return self._secret(mine, enclosed, enclosed + mine.public_key().public_bytes_raw())
 
     @staticmethod
-    def _secret(private: bytes, public: bytes, context: bytes) -> bytes:
+    def _secret(private: X25519PrivateKey, public: bytes, context: bytes) -> bytes:
         try:
-            shared = _curve(private).exchange(X25519PublicKey.from_public_bytes(public))
+            shared = private.exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError:
             raise Refused("this is no key to put a secret under") from None
         return DIGEST.derive(shared, "halloo curve envelope", context, 32)

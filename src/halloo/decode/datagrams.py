@@ -17,6 +17,7 @@ from halloo.link.datagrams import LAYOUTS, NOWHERE
 from halloo.link.mouth import SEALED_MARK
 from halloo.media.packet import Packet
 from halloo.messages.catalogue import OPEN, SEALED
+from halloo.messages.link import Resumed
 from halloo.wire.frame import FrameKind, Reassembly, decode_ack, decode_nack, decode_wanted, is_wanted
 
 __all__ = ["Frames", "NotOurs"]
@@ -87,6 +88,8 @@ class Frames:
                 explain_commands(cursor, OPEN)
                 for message in read_commands(body, self.network):
                     cursor.parts += self._talks.explain(message)
+                    if isinstance(message, Resumed):
+                        cursor.parts += self._resumed(message)
         except PeerError as fault:
             cursor.stop(fault)
         return cursor.parts
@@ -229,10 +232,13 @@ class Frames:
         sealed = cursor.rest()
         opened = self._keys.open(self.suite, FrameKind.PAYLOAD, link, frame, sealed)
         part = cursor.note("sealed", start, opened.meaning if opened else "no key is given for this link")
-        if opened is None:
-            return
-        plain = Cursor(opened.plain, self.network)
-        part.parts = [Part("plain", 0, opened.plain, "", plain.parts, fresh=True)]
+        if opened is not None:
+            part.parts = [self._plain(opened.plain)]
+
+    def _plain(self, packet: bytes) -> Part:
+        """An opened packet of a link."""
+        plain = Cursor(packet, self.network)
+        part = Part("plain", 0, packet, "", plain.parts, fresh=True)
         try:
             ack = plain.varint()
             plain.note("ack", 0, f"all up to {ack} was heard")
@@ -241,10 +247,21 @@ class Frames:
             plain.note("first", start, f"the first command is number {first}" if first else "no command is in it")
             rest = plain.position
             explain_commands(plain, SEALED, first)
-            for message in read_commands(opened.plain[rest:], self.network):
+            for message in read_commands(packet[rest:], self.network):
                 plain.parts += self._talks.explain(message)
         except PeerError as fault:
             plain.stop(fault)
+        return part
+
+    def _resumed(self, message: Resumed) -> list[Part]:
+        """The first packet of a link that was resumed, where a key to it is given."""
+        head = message.to.to_bytes(4, "big")
+        opened = self._keys.open(self.suite, FrameKind.PAYLOAD, head, 0, message.sealed)
+        if opened is None:
+            return []
+        part = self._plain(opened.plain)
+        part.name, part.meaning = "the first packet, opened", opened.meaning
+        return [part]
 
 
 def _head(covered: Covered) -> list[Part]:

@@ -46,17 +46,22 @@ class Doorkeeper:
         if self._links.full:
             return [Down(peer, "too many links")]
         link = self._links.add(OneLink(self._links.free_number(), peer, route, now, now, inbound=False))
+        return self.knock(link, now, key)
+
+    def knock(self, link: OneLink, now: float, key: bytes) -> list[Output]:
+        """Say Hello for a link that was just begun, or that was to be resumed and could not be."""
+        link.born = now
         link.initiator = Initiator(self._persona, link.number, key)
         link.greeting = (link.initiator.hello,)
         link.again_at = now + link.wait
         self._links.arm(link)
-        return self._greet(link)
+        return self.greet(link)
 
     def greet_again(self, link: OneLink, now: float) -> list[Output]:
         """The other side has not gone on: say it again, and wait longer."""
         link.wait = min(HELLO_GROWTH * link.wait, HELLO_MOST)
         link.again_at = now + link.wait
-        return self._greet(link)
+        return self.greet(link)
 
     def hear(
         self, message: Hello | HelloRetry | HelloAnswer | Finish, route: Route, now: float
@@ -79,7 +84,7 @@ class Doorkeeper:
     def drop(self, link: OneLink, reason: str) -> list[Output]:
         """End a link, and tell the owner if he ever heard of it."""
         out = self.forget(link)
-        if link.session is not None or not link.inbound:
+        if link.party is not None or not link.inbound:
             out.append(Down(link.peer, reason))
         return out
 
@@ -110,14 +115,14 @@ class Doorkeeper:
             if oldest is not None:
                 out += self.forget(oldest)
             self._links.arm(known)
-        return out + self._greet(known)
+        return out + self.greet(known)
 
     def _hello_retry(self, retry: HelloRetry) -> list[Output]:
         link = self._links.numbered(retry.to)
         if link is None or link.initiator is None or link.session is not None or not link.initiator.retry(retry):
             raise Refused("a cookie for no Hello of ours")
         link.greeting = (link.initiator.hello,)
-        return self._greet(link)
+        return self.greet(link)
 
     def _hello_answer(self, answer: HelloAnswer, now: float) -> list[Output]:
         out: list[Output] = []
@@ -129,12 +134,13 @@ class Doorkeeper:
                 finish, link.session, party = link.initiator.answer(answer, now + self._wall)
             except SomebodyElse as fault:
                 return self.drop(link, str(fault))
-            link.theirs = answer.link.to_bytes(4, "big")
+            link.theirs, link.returning = answer.link.to_bytes(4, "big"), None
             link.greeting, link.wait = (finish,), HELLO_AGAIN
-            out.append(self._stands(link, party, now))
+            self._links.stand(link)
+            out.append(self.stands(link, party, now))
         link.again_at = now + link.wait
         self._links.arm(link)
-        return out + self._greet(link)
+        return out + self.greet(link)
 
     def _finish(self, finish: Finish, now: float) -> list[Output]:
         out: list[Output] = []
@@ -146,15 +152,17 @@ class Doorkeeper:
             link.responder = None  # its secrets would open what is said before the keys are renewed
             self._strangers.remove(link)
             link.greeting = ()
-            out.append(self._stands(link, party, now))
+            self._links.stand(link)
+            out.append(self.stands(link, party, now))
         link.reliable.acknowledge()  # the other side repeats its Finish until it hears something sealed
         self._links.stir(link)
         return out
 
-    def _stands(self, link: OneLink, party: Party, now: float) -> Up:
-        link.stands(party, now, renews=self._persona.suite.renews)
-        self._links.stand(link)
-        return Up(link.peer, party, link.route, link.inbound)
+    def stands(self, link: OneLink, party: Party, now: float, *, resumed: bool = False) -> Up:
+        """A link with ``party`` stands: what to tell the owner."""
+        link.stands(self._persona.suite, party, now)
+        return Up(link.peer, party, link.route, link.inbound, resumed)
 
-    def _greet(self, link: OneLink) -> list[Output]:
+    def greet(self, link: OneLink) -> list[Output]:
+        """Say what is said until the other side goes on."""
         return [effect for message in link.greeting for effect in self._mouth.say(link.route, message)]

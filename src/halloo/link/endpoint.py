@@ -2,7 +2,8 @@
 
 A *link* is what two nodes have after a handshake: keys, an order of messages, and a route that may change while the
 keys stay.  Each side gives the link a number of its own, by which the other addresses it.  Here what arrives is heard;
-``mouth`` says what is to be said, ``doorkeeper`` begins and ends links, ``links`` is the table of them.
+``mouth`` says what is to be said, ``doorkeeper`` begins and ends links, ``reentry`` resumes them, ``links`` is the
+table of them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,26 @@ from halloo.link.mouth import SEALED_HEAD, SEALED_MARK, Mouth
 from halloo.link.notice import Carried, Down, Heard, Moved, Output, SoundHeard
 from halloo.link.onelink import OneLink
 from halloo.link.persona import Persona
+from halloo.link.reentry import Reentry, Resumption
 from halloo.link.strangers import Strangers
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
-from halloo.messages.link import Finish, Goodbye, Hello, HelloAnswer, HelloRetry, Renew, RenewAnswer, RenewFinish
+from halloo.messages.link import (
+    AskTicket,
+    Confirm,
+    Finish,
+    Goodbye,
+    Hello,
+    HelloAnswer,
+    HelloRetry,
+    Renew,
+    RenewAnswer,
+    RenewFinish,
+    Resume,
+    Resumed,
+    ResumeRefused,
+    Ticket,
+)
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands
 from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
@@ -44,6 +61,7 @@ class Endpoint:
         strangers = Strangers(persona.suite.digest, persona.rng)
         self._mouth = Mouth(persona, self.datagrams, self.streams, self._links)
         self._doorkeeper = Doorkeeper(persona, self._links, strangers, self.streams, self._mouth, wall)
+        self._reentry = Reentry(persona, self._links, strangers, self._doorkeeper, self._mouth, wall)
         self._channels: dict[int, Channel] = {}
 
     # --- what the world brings --------------------------------------------------------------------------------
@@ -91,11 +109,13 @@ class Endpoint:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self._links.wake_at, self.datagrams.fragments.wake_at, self.streams.wake_at)
+        tickets = self._reentry.tickets
+        return min(self._links.wake_at, self.datagrams.fragments.wake_at, self.streams.wake_at, tickets.wake_at)
 
     def wake(self, now: float) -> list[Output]:
         """Say again what was not heard; ask for what is missing; end what is dead."""
         out: list[Output] = []
+        self._reentry.tickets.wake(now)
         if self.datagrams.fragments.wake_at <= now:
             for route, fragment in self.datagrams.fragments.wake(now):
                 out += self._mouth.ask_again(route, fragment)
@@ -107,7 +127,7 @@ class Endpoint:
                 out += self._doorkeeper.drop(link, given_up)
                 continue
             if now >= link.again_at:
-                out += self._doorkeeper.greet_again(link, now)
+                out += self._reentry.greet_again(link, now)
             if now >= link.renew_at:
                 link.reliable.say(self._mouth.said(link.renew(self.persona, now)))
             self._links.stir(link)
@@ -115,9 +135,12 @@ class Endpoint:
 
     # --- what the owner wants ---------------------------------------------------------------------------------
 
-    def link(self, peer: Peer, route: Route, now: float, key: bytes = b"") -> list[Output]:
-        """Begin a link under the number ``peer``, over ``route``, with the holder of ``key`` (empty: with anybody)."""
-        return self._doorkeeper.begin(peer, route, now, key)
+    def link(self, peer: Peer, route: Route, now: float, key: bytes = b"", ticket: bytes = b"") -> list[Output]:
+        """Begin a link under the number ``peer``, over ``route``, with the holder of ``key`` (empty: with anybody).
+
+        ``ticket``: what a Ticketed brought; then the first word goes out at the next ``flush``, with what may go along.
+        """
+        return self._reentry.begin(peer, route, now, key, ticket)
 
     def unlink(self, peer: Peer, reason: str, now: float) -> list[Output]:
         """End a link; the other side is told once."""
@@ -145,6 +168,9 @@ class Endpoint:
         link = self._links.of(to)
         if link is None:
             return []
+        if link.returning is not None:
+            link.returning.offer(message)
+        link.asks_ticket = link.asks_ticket or isinstance(message, AskTicket)
         if not link.reliable.say(self._mouth.said(message)):
             return self._doorkeeper.drop(link, "too much waits unheard")
         self._links.stir(link)
@@ -171,6 +197,7 @@ class Endpoint:
         """Seal and send what was said in this turn, and acknowledge what was heard."""
         out: list[Output] = []
         for link in self._links.stirred():
+            out += self._reentry.flush(link, now)
             out += self._mouth.flush(link, now)
             self._links.arm(link)
             if self._links.overweight(link):
@@ -212,8 +239,9 @@ class Endpoint:
         elif body[:1] == SEALED_MARK:
             self._sealed_heard(frame, body, route, now, out)
         else:
-            for message in decode_commands(body, OPEN, self.persona.notary.network):
-                self._open_heard(message, route, now, out)
+            messages = decode_commands(body, OPEN, self.persona.notary.network)
+            for message in messages:
+                self._open_heard(message, route, now, out, len(body) // len(messages))
 
     def _stream_frame(self, frame: StreamFrame, route: Stream, now: float, out: list[Output]) -> None:
         if frame.control is None:
@@ -256,21 +284,38 @@ class Endpoint:
         if link.greeting:
             link.greeting, link.again_at, link.initiator = (), inf, None
         self._links.stir(link)
-        for command in link.reliable.heard(plain, now):
+        commands = link.reliable.heard(plain, now)
+        if link.admitted is not None:
+            out += self._reentry.confirmed(link, now)
+        for command in commands:
             for message in decode_commands(command, SEALED, self.persona.notary.network):
-                match message:
-                    case Goodbye():
-                        out += self._doorkeeper.drop(link, message.reason or "the other side ended the link")
-                        return
-                    case Renew() | RenewAnswer() | RenewFinish():
-                        reply = link.hear_renewal(self.persona, message, now)
-                        if reply is not None:
-                            link.reliable.say(self._mouth.said(reply))
-                    case _:
-                        out.append(Heard(message, link.peer))
+                if not self._message_heard(link, message, now, out):
+                    return
+
+    def _message_heard(self, link: OneLink, message: Message, now: float, out: list[Output]) -> bool:
+        """Whether the link goes on."""
+        match message:
+            case Goodbye():
+                out += self._doorkeeper.drop(link, message.reason or "the other side ended the link")
+                return False
+            case Renew() | RenewAnswer() | RenewFinish():
+                reply = link.hear_renewal(self.persona, message, now)
+                if reply is not None:
+                    link.reliable.say(self._mouth.said(reply))
+            case AskTicket():
+                self._reentry.asked(link, now)
+            case Ticket():
+                out.append(self._reentry.given(link, message))
+            case Confirm():
+                pass  # that it came is all that it says
+            case _:
+                out.append(Heard(message, link.peer))
+        return True
 
     def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
+        if link.admitted is not None:
+            raise Refused("sound before a word")
         out.append(SoundHeard(link.peer, plain))
 
     def _open(
@@ -279,6 +324,8 @@ class Endpoint:
         link = self._links.numbered(int.from_bytes(head, "big"))
         if link is None or link.session is None:
             raise Refused("a packet for no link of ours")
+        if link.admitted is not None and route != link.route:
+            raise Refused("a confirmation from elsewhere")
         plain, newest = link.session.open(kind, head, frame, sealed)
         link.heard_at = now
         if newest and route != link.route and isinstance(route, Wire) and isinstance(link.route, Wire):
@@ -286,12 +333,27 @@ class Endpoint:
             out.append(Moved(link.peer, route))
         return link, plain
 
-    def _open_heard(self, message: Message, route: Route, now: float, out: list[Output]) -> None:
+    def _open_heard(self, message: Message, route: Route, now: float, out: list[Output], size: int = 0) -> None:
+        """``size``: the bytes that the other side spent on it."""
         match message:
             case Hello() | HelloRetry() | HelloAnswer() | Finish():
                 out += self._doorkeeper.hear(message, route, now)
+            case Resume():
+                self._resumption(self._reentry.hear_resume(message, route, size, now), now, out)
+            case Resumed():
+                self._resumption(self._reentry.hear_resumed(message, now), now, out)
+            case ResumeRefused():
+                out += self._reentry.hear_refused(message, now)
             case _:
                 out.append(Heard(message, route))
+
+    def _resumption(self, heard: Resumption, now: float, out: list[Output]) -> None:
+        told, link, messages = heard
+        out += told
+        if link is not None:
+            for message in messages:
+                if not self._message_heard(link, message, now, out):
+                    return
 
     def _stream_gone(self, number: int, reason: str) -> list[Output]:
         return [told for link in self._links.over(number) for told in self._doorkeeper.drop(link, reason)]

@@ -15,14 +15,16 @@ from halloo.link.links import Links
 from halloo.link.onelink import OneLink
 from halloo.link.persona import Persona
 from halloo.link.streams import Streams
+from halloo.messages.link import Resume, Resumed
 from halloo.wire.command import encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame
 
-__all__ = ["SEALED_HEAD", "SEALED_MARK", "Mouth"]
+__all__ = ["CHANNEL_ROOM", "SEALED_HEAD", "SEALED_MARK", "Mouth"]
 
 SEALED_MARK = b"\0"
 SEALED_HEAD = len(SEALED_MARK) + 4  # bytes before the seal: mark and link number
-_CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
+_DENSE = (Resume, Resumed)  # to try it on them would cost more than the seals
+CHANNEL_ROOM = 96  # bytes of a fragment that a relay's frame and the inner cloak take
 
 
 class Mouth:
@@ -37,8 +39,8 @@ class Mouth:
         self._frame = persona.rng.getrandbits(15) << 1
 
     def said(self, message: Message) -> bytes:
-        """The bytes of a message, as they are sent."""
-        return encode_command(message, compressed=True, network=self._network)
+        """The bytes of a message, as they are sent; one that is nearly all keys and ciphertext is not compressed."""
+        return encode_command(message, compressed=not isinstance(message, _DENSE), network=self._network)
 
     def say(self, route: Route, message: Message) -> list[Effect]:
         """Say a message in the open."""
@@ -47,18 +49,18 @@ class Mouth:
     def flush(self, link: OneLink, now: float) -> list[Effect]:
         """Seal and send what a link has to say or to acknowledge; nothing before it stands."""
         out: list[Effect] = []
-        if link.session is None:
+        if link.session is None or not link.speaks:
             return out
         overhead = SEALED_HEAD + link.session.overhead
-        for plain in link.reliable.packets(now, self._persona.suite.fragment_size - overhead - _CHANNEL_ROOM):
-            padded = self._padded(plain, overhead)
+        for plain in link.reliable.packets(now, self._persona.suite.fragment_size - overhead - CHANNEL_ROOM):
+            padded = self.padded(plain, overhead)
             frame, sealed = link.session.close(FrameKind.PAYLOAD, link.theirs, padded)
             out += self._payload(link.route, frame, SEALED_MARK + link.theirs + sealed)
         return out
 
     def sound(self, link: OneLink, body: bytes) -> list[Effect]:
         """Send one packet of sound; before the link stands it goes nowhere."""
-        if link.session is None:
+        if link.session is None or not link.speaks:
             return []
         frame, sealed = link.session.close(FrameKind.MEDIA, link.theirs, body)
         route = link.route
@@ -72,7 +74,7 @@ class Mouth:
     def forward(self, peer: Peer, token: int, inner: bytes) -> list[Effect]:
         """Pass a datagram on to a peer under ``token``."""
         link = self._links.of(peer)
-        if link is None:
+        if link is None or link.admitted is not None:
             return []
         head = token.to_bytes(8, "big")
         if isinstance(link.route, Wire):
@@ -100,7 +102,7 @@ class Mouth:
             return list(self._datagrams.payload(route, frame, body))
         if isinstance(route, Stream):
             return self._streams.send(route, StreamFrame(None, frame, body))
-        size = self._persona.suite.fragment_size - _CHANNEL_ROOM
+        size = self._persona.suite.fragment_size - CHANNEL_ROOM
         if len(body) <= size:
             return self._through(route, self._datagrams.inner(FrameKind.PAYLOAD, frame, b"", body))
         return self.fragments(route, frame, self._datagrams.fragments.cut(route, frame, body, size))
@@ -108,11 +110,11 @@ class Mouth:
     def _through(self, channel: Channel, inner: bytes) -> list[Effect]:
         return self.forward(channel.hop, channel.token, inner)
 
-    def _padded(self, plain: bytes, overhead: int) -> bytes:
-        """Grown with zeros, so that the whole has one of few sizes."""
+    def padded(self, plain: bytes, overhead: int, room: int = 1 << 32) -> bytes:
+        """Grown with zeros, so that the whole has one of few sizes, as far as there is room."""
         sizes = self._persona.suite.padded_sizes
         whole = len(plain) + overhead
-        fitting = next((size for size in sizes if size >= whole), whole)
+        fitting = next((size for size in sizes if whole <= size <= room), whole)
         return plain + bytes(fitting - whole)
 
     def _next_frame(self) -> int:

@@ -8,7 +8,7 @@ from halloo.base.address import Address, Peer, Route
 from halloo.base.machine import Effect, Message
 from halloo.messages.credential import Party
 
-__all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "Output", "SoundHeard", "Up"]
+__all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "Output", "SoundHeard", "Ticketed", "Up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,25 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A link stands.  ``inbound``: the other side began it."""
+    """A link stands.  ``inbound``: the other side began it; ``resumed``: with a ticket of an earlier link."""
 
     peer: Peer
     party: Party
     route: Route
     inbound: bool
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ticketed:
+    """A peer gave us a ticket: bytes to be kept, secret, and given to Link when we come back to it, once.
+
+    ``expires``: wall clock, seconds since 1970, after which the ticket serves for nothing.
+    """
+
+    peer: Peer
+    ticket: bytes
+    expires: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,6 @@ class Carried:
         self.sender = sender
 
 
-Notice = Heard | Up | Down | Moved | Observed | SoundHeard | Carried
+Notice = Heard | Up | Down | Moved | Observed | SoundHeard | Carried | Ticketed
 Output = Effect | Notice
 """What an endpoint hands back."""

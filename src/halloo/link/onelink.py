@@ -8,11 +8,14 @@ from math import inf
 from halloo.base.address import Peer, Route
 from halloo.base.errors import Refused
 from halloo.base.machine import Message
+from halloo.crypto.suite import Suite
 from halloo.link.handshake import Initiator, Responder
 from halloo.link.persona import Persona
 from halloo.link.reliable import Reliable
 from halloo.link.renewal import RENEW_AFTER, RENEW_SOONEST, RenewalAnswered, RenewalBegun
+from halloo.link.resumption import Admission, Return
 from halloo.link.session import Session
+from halloo.link.tickets import exported
 from halloo.messages.credential import Party
 from halloo.messages.link import Renew, RenewAnswer, RenewFinish
 
@@ -42,6 +45,18 @@ class OneLink:
     party: Party | None = None
     initiator: Initiator | None = None
     responder: Responder | None = None
+    returning: Return | None = None
+    """While we come back with a ticket and are not answered."""
+    admitted: Admission | None = None
+    """While the other side comes back with a ticket, and has not shown that it is where it says."""
+    spent: int = 0
+    """Bytes that it spent on coming back: until then it is not told more."""
+    exporter: bytes = b""
+    """What the secrets of tickets on this link are made from."""
+    ticket_at: float = -inf
+    """When the other side was given a ticket."""
+    asks_ticket: bool = False
+    """Whether we asked for one."""
     greeting: tuple[Message, ...] = ()
     """What is said again until the other side goes on."""
     again_at: float = inf
@@ -53,20 +68,27 @@ class OneLink:
     @property
     def wake_at(self) -> float:
         """The next thing this link has to do."""
-        if self.session is None:
+        if not self.speaks:
             return min(self.again_at, self.born + HELLO_FOR)
         return min(self.again_at, self.reliable.wake_at, self.heard_at + IDLE_FOR, self.renew_at)
 
     def given_up(self, now: float) -> str:
         """Why this link is at its end, "" while it is not."""
-        if self.session is None:
+        if not self.speaks:
             return "no answer" if now >= self.born + HELLO_FOR else ""
         return "no sign of life" if self.reliable.dead(now) or now >= self.heard_at + IDLE_FOR else ""
 
-    def stands(self, party: Party, now: float, *, renews: bool) -> None:
+    @property
+    def speaks(self) -> bool:
+        """Whether there are keys, and something may be said under them."""
+        return self.session is not None and self.admitted is None
+
+    def stands(self, suite: Suite, party: Party, now: float) -> None:
         """The handshake is done; where keys are renewed, whoever began the link sees to it."""
+        assert self.session is not None
         self.party, self.heard_at = party, now
-        self.renew_at = now + RENEW_AFTER if renews and not self.inbound else inf
+        self.exporter = exported(suite, self.session.keys)
+        self.renew_at = now + RENEW_AFTER if suite.renews and not self.inbound else inf
 
     def renew(self, persona: Persona, now: float) -> Renew:
         """Ask for fresh keys.  An earlier wish that was never answered is forgotten."""

@@ -24,6 +24,7 @@ LEAST_WAIT = 0.15  # seconds: below it a busy machine looks like a loss
 MOST_WAIT = 2.0  # seconds between repetitions at most
 WINDOW = 64  # commands said and not yet heard, at most
 QUEUE = 512  # commands waiting in all, at most
+_HEAD_ROOM = 6  # bytes that ack and first of a first packet may take
 MAX_EARLY = 65_536  # bytes kept of what comes before its turn; what is beyond is heard when it is said again
 
 
@@ -100,6 +101,28 @@ class Reliable:
             out.append(bytes(Writer().varint(self._heard).varint(0)))
         self._ack_due = False
         return out
+
+    def first_packet(self, room: int, most: int = WINDOW) -> tuple[bytes, int]:
+        """A packet of at most ``room`` bytes for a message that begins a link, and how many commands it has (``most``).
+
+        They count as said once ``said_before`` was told so.
+        """
+        fitting, size = 0, _HEAD_ROOM
+        for command in list(self._unheard)[: min(most, WINDOW)]:
+            size += len(command)
+            if size > room:
+                break
+            fitting += 1
+        out = Writer().varint(self._heard).varint(1 if fitting else 0)
+        for command in list(self._unheard)[:fitting]:
+            out += command
+        return bytes(out), fitting
+
+    def said_before(self, count: int, at: float) -> None:
+        """The first ``count`` commands were said at ``at``, in a first packet."""
+        if count:
+            self._said, self._timed = count, (1, at)
+            self._repeat_at, self._silent_since = at + self._wait, at
 
     def heard(self, plain: bytes, now: float) -> list[bytes]:
         """Commands that are new and in order, each in its bytes.

@@ -9,6 +9,9 @@
 An answer costs two encapsulations' worth of time and a signature.  As long as few knock, it is given at once; when
 many do, only to who can hear us at the address he sends from, and to no address more than to others.  A cookie is made
 of the Hello, its source and a secret of ours, so that nothing is kept for whoever does not come back.
+
+Who resumes a link is counted here as well until he has shown where he is, but needs no cookie: his ticket is dearer to
+get than an answer to make, and serves once.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from halloo.base.address import Channel, Route, Wire, prefix_of
 from halloo.base.errors import Refused
 from halloo.crypto.suite import Digest
 from halloo.link.onelink import OneLink
-from halloo.messages.link import Hello, HelloRetry
+from halloo.messages.link import Hello, HelloRetry, Resume
 
 __all__ = ["Strangers"]
 
@@ -42,8 +45,8 @@ class Strangers:
     def __len__(self) -> int:
         return len(self._links)
 
-    def find(self, route: Route, hello: Hello) -> OneLink | None:
-        """The link that this Hello began before."""
+    def find(self, route: Route, hello: Hello | Resume) -> OneLink | None:
+        """The link that this Hello or Resume began before."""
         return self._links.get((route, hello.link))
 
     def examine(self, route: Route, hello: Hello) -> HelloRetry | None:
@@ -52,8 +55,7 @@ class Strangers:
         Raises:
             Refused: its host has too many handshakes open already, or the cookie is none of ours.
         """
-        if self._by_host[_host(route)] >= MAX_OF_HOST:
-            raise Refused("too many handshakes of one host")
+        self.room(route)
         if not isinstance(route, Wire) or len(self._links) < BUSY:
             return None
         cookie = self._cookie(route, hello)
@@ -62,6 +64,11 @@ class Strangers:
         if hello.cookie != cookie:
             raise Refused("a cookie that is none of ours")
         return None
+
+    def room(self, route: Route) -> None:
+        """Raises Refused where the host behind a route has too many handshakes open already."""
+        if self._by_host[_host(route)] >= MAX_OF_HOST:
+            raise Refused("too many handshakes of one host")
 
     def add(self, link: OneLink) -> OneLink | None:
         """Take one in; the one that has to go for it, if there is no room."""

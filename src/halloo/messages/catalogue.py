@@ -1,7 +1,9 @@
 """Number to message: the language of the network, and which part of it may be spoken where.
 
 ``OPEN`` is what may come outside a link, from anybody; ``SEALED`` what two nodes with a link say to each other.
-A message of one in the place of the other is not understood there; searching is in both.
+A message of one in the place of the other is not understood there; searching is in both.  ``EARLY`` is what may already
+be said with the ticket of somebody who comes back: only what does no more when it is heard twice than when it is heard
+once.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from halloo.messages import block, call, directory, link, log, login, overlay, path
 from halloo.wire.command import Catalogue
 
-__all__ = ["OPEN", "SEALED"]
+__all__ = ["EARLY", "OPEN", "SEALED"]
 
 OPEN = Catalogue(
     [
@@ -23,6 +25,9 @@ OPEN = Catalogue(
         link.HelloAnswer,
         link.HelloRetry,
         link.Finish,
+        link.Resume,
+        link.Resumed,
+        link.ResumeRefused,
         log.LogAsked,
         log.LogTold,
         login.Letter,
@@ -56,10 +61,13 @@ SEALED = Catalogue(
         directory.Search,
         directory.Store,
         directory.Stored,
+        link.AskTicket,
+        link.Confirm,
         link.Goodbye,
         link.Renew,
         link.RenewAnswer,
         link.RenewFinish,
+        link.Ticket,
         log.CarryQuestion,
         log.QuestionBack,
         login.CarryLetter,
@@ -77,3 +85,5 @@ SEALED = Catalogue(
         path.RelayRequest,
     ]
 )
+
+EARLY = Catalogue([directory.Search, directory.Store, overlay.Attach, overlay.Ping])

@@ -191,13 +191,21 @@ class Notary:
             raise Refused("the credential is not signed by this network")
         if not _is_folded(claims.name):
             raise Refused("the credential names nobody that could exist")
+        self.stands(claims, wall)
+        return claims
+
+    def stands(self, claims: Claims, wall: float) -> None:
+        """Whether claims that were found true before still hold at wall clock time ``wall``.
+
+        Raises:
+            Refused: expired, revoked, or from the future.
+        """
         if claims.expires <= wall:
             raise Refused("the credential has expired")
         if claims.issued > wall + CLOCK_TOLERANCE:
             raise Refused("the credential is from the future; one of the two clocks is wrong")
         if self.revoked(claims):
             raise Refused("the credential was revoked: its owner changed the password, or logged out everywhere")
-        return claims
 
     def record(self, record: Record, wall: float) -> Entry:
         """A record opened: the credential checked by the network's keys, the listing by the owner's.

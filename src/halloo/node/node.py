@@ -189,7 +189,8 @@ class Node:
     def receive(self, notice: Notice, now: float) -> Effects:
         """What the endpoint has to tell.  A peer that breaks the rules is not answered."""
         try:
-            return self._react(self._hear[type(notice)](self, notice, now), now)
+            handle = self._hear.get(type(notice))
+            return self._react(handle(self, notice, now), now) if handle else []
         except PeerError:
             return []
 

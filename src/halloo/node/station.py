@@ -26,12 +26,12 @@ from halloo.base.effects import (
 )
 from halloo.base.machine import Effect, Effects, Event
 from halloo.link.endpoint import Endpoint
-from halloo.link.notice import Carried, Down, Heard, Moved, Observed, Output, SoundHeard, Up
+from halloo.link.notice import Carried, Down, Heard, Moved, Observed, Output, SoundHeard, Ticketed, Up
 from halloo.node.mind import Mind
 
 __all__ = ["Station"]
 
-_NOTICES = (Heard, SoundHeard, Carried, Up, Down, Moved, Observed)
+_NOTICES = (Heard, SoundHeard, Carried, Up, Down, Moved, Observed, Ticketed)
 _WORLDLY = (Transmit, StreamWrite, StreamOpen, StreamClose, Event)
 
 
@@ -106,7 +106,7 @@ class Station:
             case Send():
                 return endpoint.send(effect.to, effect.message, now)
             case Link():
-                return endpoint.link(effect.peer, effect.route, now, effect.key)
+                return endpoint.link(effect.peer, effect.route, now, effect.key, effect.ticket)
             case Unlink():
                 return endpoint.unlink(effect.peer, effect.reason, now)
             case Reroute():
