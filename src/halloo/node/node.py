@@ -268,7 +268,9 @@ class Node:
         return answered + self._to_directory(message, sender, now)
 
     def _atlas_told(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.searches.receive(message, sender, now)
+        if sender == self.join.peer:
+            return self.searches.receive(message, sender, now)
+        return self._to_supernode(message, sender, now)
 
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.publisher.receive(message, sender, now)

@@ -10,11 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from halloo.base.address import Address
-from halloo.messages.block import MAX_DEPTH, Table
+from halloo.messages.block import MAX_DEPTH, Table, mark_of, paired
+from halloo.messages.directory import MAX_KNOWN
 from halloo.overlay.roster import Roster
 from halloo.overlay.slots import Key, Prefix, slot_of
 
-__all__ = ["Atlas", "prefix_of_table", "table_of"]
+__all__ = ["ATLAS_EVERY", "ATLAS_SOON", "Atlas", "prefix_of_table", "table_of"]
+
+ATLAS_EVERY = 1_800.0  # seconds between two questions of one node for all blocks
+ATLAS_SOON = 10.0  # seconds to the next one, where whoever was asked does not know of any block yet
 
 MAX_TABLES = 20_000  # blocks known: some 2 million supernodes, and 4 MB
 NONE = 0xFF  # in a table's order: nobody
@@ -59,6 +63,10 @@ class Atlas:
     def tables(self) -> Iterable[Table]:
         """All of them."""
         return self._tables.values()
+
+    def known(self) -> bytes:
+        """What AtlasAsked says of the blocks that are known already."""
+        return paired((one.depth << 32 | one.bits, mark_of(one)) for one in self._tables.values())[: 16 * MAX_KNOWN]
 
     def learn(self, table: Table) -> bool:
         """Take a table in; whether it was news.  One of a larger block stays while it covers what no other does."""

@@ -5,6 +5,7 @@
       | --- Summary / News -------> |  until both know the same members
       | --- Beat ----------------> |  from then on
       | --- News ----------------> |  what happens, to a few who pass it on
+      | --- AtlasAsked / Told ----> |  which other blocks are there?
       | --- Where / Here --------> |  in the open: is one alive who is said to have gone?
 
 A newcomer asks one supernode, is told the table of the block that its place belongs to, and links to it there.  It sits
@@ -43,8 +44,9 @@ from halloo.messages.block import (
     standing_of,
 )
 from halloo.messages.credential import Party
+from halloo.messages.directory import AtlasAsked, AtlasTold
 from halloo.messages.log import SignedHead
-from halloo.overlay.atlas import Atlas, prefix_of_table, table_of
+from halloo.overlay.atlas import ATLAS_EVERY, ATLAS_SOON, Atlas, prefix_of_table, table_of
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.roster import MAX_MEMBERS, Member, Registrar, Roster
 from halloo.overlay.seating import first_seats, first_table, next_seats
@@ -81,6 +83,7 @@ HALF = 56  # members that each half must have; below it a block merges with its 
 MERGED = 130  # members that both may have together, so that the merged block does not split at once
 MERGE_AFTER = 300.0  # seconds that it has to be so small: half of it may be back soon
 TABLE_EVERY = 900.0  # seconds after which the table of another block is asked for again
+SIBLING_EVERY = 20.0  # seconds between such questions while our block is small, and may go together with its sibling
 TABLES_AT_ONCE = 2.0  # seconds between two such questions at least
 ASK_FOR = 2.0  # seconds for an answer in the open
 
@@ -95,6 +98,7 @@ class Timer(Enum):
     TABLE = 4
     NEWS = 5
     RESTATE = 6
+    ATLAS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,17 @@ class _Doubt:
     """Whether somebody takes it for gone: it should hear of it."""
     proves: bool = False
     """Whether an answer also shows that it is the supernode which the network's description names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question for the table of another block."""
+
+    token: bytes
+    prefix: Prefix
+    until: float
+    of_its_own: bool
+    """Whether one of that block is asked: only such a one says how large it is, and that it is no more."""
 
 
 @dataclass(slots=True)
@@ -172,8 +187,8 @@ class Block:
     _failed: dict[Address, float] = field(default_factory=dict)
     """When an address that could not be reached may be tried again."""
     _doubts: dict[bytes, _Doubt] = field(default_factory=dict)
-    _asked: tuple[bytes, Prefix, float] | None = None
-    """A question for a table: its token, the block, until when."""
+    _asked: _Asked | None = None
+    """A question for a table."""
     _fresh: dict[Prefix, float] = field(default_factory=dict)
     _fresh_news: dict[bytes, SignedStanding] = field(default_factory=dict)
     _gone_news: dict[bytes, int] = field(default_factory=dict)
@@ -187,6 +202,7 @@ class Block:
     """When our block split or merged last, in wall-clock seconds."""
     _sibling_size: int = 0
     _restated_at: float = -inf
+    _atlas_request: int = -1
     _newest: int = 0
     """The highest version that a standing of ours was seen under."""
     _proved: dict[bytes, Address] = field(default_factory=dict)
@@ -239,6 +255,7 @@ class Block:
         self.timers[Timer.BEAT] = now + BEAT_EVERY * self.rng.random()
         self.timers[Timer.REVIVE] = now + REVIVE_EVERY * (1 + self.rng.random())
         self.timers[Timer.TABLE] = now + TABLES_AT_ONCE
+        self.timers[Timer.ATLAS] = now + LOOK_FOR
         return self._look(now) + self._place(now)
 
     def leave(self, now: float) -> Effects:
@@ -297,6 +314,9 @@ class Block:
                 return self._summarised(message, sender, now)
             case News():
                 return self._news(message, sender, now)
+            case AtlasTold() if message.request == self._atlas_request:
+                for table in message.tables:
+                    self._learn(table, now)
         return []
 
     def asked(self, message: Where, now: float) -> tuple[Here, Effects]:
@@ -327,18 +347,9 @@ class Block:
                 if doubt.proves:
                     self._prove(doubt.member, now)
                 return []
-        if self._asked is not None and self._asked[0] == message.token:
-            _, prefix, _ = self._asked
-            self._asked = None
-            self._fresh[prefix] = now
-            for table in message.tables:
-                if table.depth < prefix.depth:
-                    self.atlas.forget(prefix)
-                    if prefix == self._sibling() and table.depth == prefix.depth - 1:
-                        return self._merge(now)
-                self._learn(table, now)
-            if prefix == self._sibling():
-                self._sibling_size = message.members
+        if self._asked is not None and self._asked.token == message.token:
+            asked, self._asked = self._asked, None
+            return self._told_of(asked, message, now)
         return []
 
     def wake(self, now: float) -> Effects:
@@ -355,6 +366,8 @@ class Block:
             out += self._revive(now)
         if Timer.TABLE in due:
             out += self._refresh(now)
+        if Timer.ATLAS in due:
+            out += self._ask_atlas(now)
         if Timer.RESTATE in due:
             self._contradict(now)
         if Timer.NEWS in due:
@@ -808,6 +821,8 @@ class Block:
         size = self.roster.size
         self._large_since = min(self._large_since, now) if size >= SPLIT_AT else inf
         small = size < HALF and self.roster.prefix.depth > 0
+        if small and self._small_since == inf:
+            self._soon(Timer.TABLE, now + SIBLING_EVERY * self.rng.random())
         self._small_since = min(self._small_since, now) if small else inf
         if size >= SPLIT_AT or small:
             self._soon(Timer.PLACE, now + 10.0)
@@ -893,13 +908,41 @@ class Block:
         if self.atlas.learn(table):
             self._soon(Timer.LOOK, now + LOOK_SOON)
 
+    def _told_of(self, asked: _Asked, message: Here, now: float) -> Effects:
+        """The answer to a question for another block's table."""
+        prefix = asked.prefix
+        self._fresh[prefix] = now
+        for table in message.tables:
+            if table.depth < prefix.depth and asked.of_its_own:
+                self.atlas.forget(prefix)
+                self._soon(Timer.ATLAS, now + ATLAS_SOON * self.rng.random())
+                if prefix == self._sibling() and table.depth == prefix.depth - 1:
+                    return self._merge(now)
+            self._learn(table, now)
+        if prefix == self._sibling() and asked.of_its_own:
+            self._sibling_size = message.members
+        return []
+
+    def _ask_atlas(self, now: float) -> Effects:
+        """Ask one of our own for the blocks that we do not know: a newcomer knows one, and one may have been lost."""
+        pause = ATLAS_EVERY if len(self.atlas) else ATLAS_SOON
+        self.timers[Timer.ATLAS] = now + pause * (0.8 + 0.4 * self.rng.random())
+        if not self._by_node:
+            return []
+        self._atlas_request = self.requests() & 0xFFFF
+        peer = self.rng.choice(list(self._by_node.values()))
+        return [Send(peer, AtlasAsked(known=self.atlas.known(), request=self._atlas_request))]
+
     def _refresh(self, now: float) -> Effects:
         """Ask for the table of another block, the one that was asked for the longest ago."""
         tables = len(self.atlas)
-        pause = max(TABLES_AT_ONCE, TABLE_EVERY / max(1, tables))
+        small = self._small_since < inf  # whether the sibling has room for us, we want to know in time
+        pause = max(TABLES_AT_ONCE, SIBLING_EVERY if small else TABLE_EVERY / max(1, tables))
         self.timers[Timer.TABLE] = now + pause * (0.8 + 0.4 * self.rng.random())
-        if self._asked is not None and self._asked[2] <= now:
-            self._fresh[self._asked[1]] = now - TABLE_EVERY / 2  # it did not answer: another of them will, soon
+        silent = None
+        if self._asked is not None and self._asked.until <= now:
+            silent = self._asked.prefix
+            self._fresh[silent] = now - TABLE_EVERY / 2  # it did not answer: another of them will, soon
             self._asked = None
         if tables < 2 or self._asked is not None:
             return []
@@ -912,12 +955,15 @@ class Block:
         if oldest is None:
             return []
         prefix, table = oldest
-        if prefix == self._sibling() and self._small_since < inf:
+        if prefix == self._sibling() and small:
             self._fresh[prefix] = -inf
         elif now - self._fresh.get(prefix, -inf) < TABLE_EVERY / 2:
             return []
+        chosen = self.rng.choice(table.gateways)
+        if silent == prefix:  # all whom the table names may have gone: somebody else knows a newer one
+            chosen = next(iter(self.cache.best(1, self.rng)), chosen)
         token = self.rng.randbytes(8)
-        self._asked = token, prefix, now + ASK_FOR
+        self._asked = _Asked(token, prefix, now + ASK_FOR, chosen in table.gateways)
         key = (prefix.bits << (64 - prefix.depth)).to_bytes(8, "big")
         where = Where(key=key, token=token, padding=PADDING, request=self.requests() & 0xFFFF)
-        return [Send(Wire(self.rng.choice(table.gateways)), where)]
+        return [Send(Wire(chosen), where)]

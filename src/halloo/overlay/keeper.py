@@ -47,6 +47,9 @@ CHECK_AFTER = 0.5  # seconds from his answer to those checks
 MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
 COMPARE_EVERY = 300.0  # seconds between comparisons of one slot
 COMPARE_SOON = 2.0  # seconds until the first one where a slot, or one who holds it, is new
+COMPARE_NEXT = 6.0  # seconds, about, between the first comparisons of a slot that is new: each with another holder
+WHEN_NEW = 4  # such comparisons, for some of the others may be as new
+WHEN_CHANGED = 2  # comparisons where one who holds it is new
 COMPARE_AGAIN = 1.0  # seconds until the next one where records were exchanged
 COMPARES = 40  # comparisons in a row of one slot: 256 records each
 AT_ONCE = 8  # records in one message
@@ -133,6 +136,8 @@ class Keeper:
     _compare_at: dict[int, float] = field(default_factory=dict)
     _compared: dict[int, int] = field(default_factory=dict)
     """By slot, how many comparisons in a row have found a difference."""
+    _compare_more: dict[int, int] = field(default_factory=dict)
+    """By slot, how many comparisons more are made soon, whatever the first one finds."""
     _holding: list[int] = field(default_factory=list)
     _holders: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
 
@@ -162,10 +167,12 @@ class Keeper:
             if slot not in before or self._holders.get(slot) != held[slot]:
                 self._compared[slot] = 0
                 new = slot not in before
+                self._compare_more[slot] = max(self._compare_more.get(slot, 0), WHEN_NEW if new else WHEN_CHANGED)
                 due = now + COMPARE_SOON * (0.5 + self.rng.random() * (1 if new else 5))
                 self._compare_at[slot] = min(self._compare_at.get(slot, inf), due)
         self._holders = held
         self._compare_at = {slot: at for slot, at in self._compare_at.items() if slot in held}
+        self._compare_more = {slot: more for slot, more in self._compare_more.items() if slot in held}
         self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
         self.timers[Timer.HAND_ON] = min(self.timers.get(Timer.HAND_ON, inf), now + 3 * COMPARE_SOON)
         return []
@@ -273,7 +280,9 @@ class Keeper:
             self.timers[Timer.EXPIRE] = now + EXPIRE_EVERY
             self.directory.expire(now + self.wall)
         for number in [number for number, spread in self._spreads.items() if spread.until <= now]:
-            out += self._answer(self._spreads.pop(number))
+            spread = self._spreads.pop(number)
+            self._compare_soon(slot_of(spread.key, self.block.roster.prefix.depth), now)
+            out += self._answer(spread)
         for token, errand in list(self._errands.items()):
             if errand.until <= now:
                 out += self._told(errand) if errand.checks < 0 else []
@@ -288,9 +297,12 @@ class Keeper:
         self, entry: Entry, key: Key, asker: Route | Peer | None, request: int, token: bytes, now: float
     ) -> Effects:
         roster = self.block.roster
-        held = roster.held[slot_of(key, roster.prefix.depth)]
+        slot = slot_of(key, roster.prefix.depth)
+        held = roster.held[slot]
         news = self.directory.store(entry, now + self.wall)
         links = [self.block.links[one.node] for one in held if one.node in self.block.links] if news else []
+        if news and len(links) + 1 < len(held):
+            self._compare_soon(slot, now)  # a link that does not stand yet, or breaks just now
         copies = 1 if news else len(held)
         need = min(QUORUM, 1 + len(links))
         spread = _Spread(asker, request, token, entry.name, key, copies, list(links), need, now + SPREAD_FOR)
@@ -409,6 +421,13 @@ class Keeper:
         prefix = self.block.roster.prefix
         return Prefix(prefix.depth + SLOT_BITS, prefix.bits << SLOT_BITS | slot)
 
+    def _compare_soon(self, slot: int, now: float) -> None:
+        """Some who hold a slot were not reached: they shall have what they missed."""
+        if slot in self._compare_at:
+            self._compare_more[slot] = max(self._compare_more.get(slot, 0), WHEN_CHANGED)
+            self._compare_at[slot] = min(self._compare_at[slot], now + COMPARE_NEXT)
+            self.timers[Timer.COMPARE] = min(self.timers.get(Timer.COMPARE, inf), self._compare_at[slot])
+
     def _fellows(self, slot: int) -> list[Peer]:
         held = self.block.roster.held[slot]
         return [self.block.links[one.node] for one in held if one.node in self.block.links]
@@ -418,7 +437,11 @@ class Keeper:
         for slot, at in list(self._compare_at.items()):
             if at > now:
                 continue
-            self._compare_at[slot] = now + COMPARE_EVERY * (0.8 + 0.4 * self.rng.random())
+            more = self._compare_more.pop(slot, 0)
+            pause = COMPARE_NEXT if more > 1 else COMPARE_EVERY
+            self._compare_at[slot] = now + pause * (0.8 + 0.4 * self.rng.random())
+            if more > 1:
+                self._compare_more[slot] = more - 1
             fellows = self._fellows(slot)
             if fellows:
                 prefix = self._slot_prefix(slot)
@@ -426,6 +449,7 @@ class Keeper:
                 out.append(Send(self.rng.choice(fellows), compare))
             elif len(self.block.roster.held[slot]) > 1:
                 self._compare_at[slot] = now + COMPARE_SOON  # the links do not stand yet
+                self._compare_more[slot] = more
         self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
         return out
 

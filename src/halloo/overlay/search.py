@@ -28,10 +28,9 @@ from halloo.base.address import Address, Peer
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Message, Numbers
-from halloo.messages.block import mark_of, paired
 from halloo.messages.credential import Entry, Notary
-from halloo.messages.directory import MAX_KNOWN, AtlasAsked, AtlasTold, Found, Search
-from halloo.overlay.atlas import Atlas
+from halloo.messages.directory import AtlasAsked, AtlasTold, Found, Search
+from halloo.overlay.atlas import ATLAS_EVERY, ATLAS_SOON, Atlas
 from halloo.overlay.inquiry import AT_LEAST, Inquiries, Learnt
 from halloo.overlay.slots import Key, key_of
 
@@ -42,7 +41,6 @@ GIVE_UP = 6.0  # seconds without an answer; a slow satellite line needs two
 OTHERS_AFTER = 0.2  # seconds that our own supernode has, where it holds the name, before others are asked
 OWN_AFTER = 0.6  # seconds after which one's own supernode is asked as well
 ATLAS_AFTER = 3.0  # seconds from joining to the question for the blocks, at most: not all ask at once
-ATLAS_EVERY = 1_800.0  # seconds between such questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +146,8 @@ class Searches:
             case AtlasTold() if message.request == self._atlas_request:
                 for table in message.tables:
                     self.atlas.merged(table)
+                if not len(self.atlas):
+                    self._atlas_at = now + ATLAS_SOON * (0.5 + self.rng.random())
             case Found():
                 for number, query in self._queries.items():
                     if query.request == message.request:
@@ -247,5 +247,4 @@ class Searches:
         if self.supernode is None:
             return []
         self._atlas_request = self.requests() & 0xFFFF
-        known = paired((table.depth << 32 | table.bits, mark_of(table)) for table in self.atlas.tables())
-        return [Send(self.supernode, AtlasAsked(known=known[: 16 * MAX_KNOWN], request=self._atlas_request))]
+        return [Send(self.supernode, AtlasAsked(known=self.atlas.known(), request=self._atlas_request))]

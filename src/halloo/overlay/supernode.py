@@ -179,7 +179,7 @@ class Supernode:
                 return self._search(message, sender, now)
             case AtlasAsked():
                 return self._tell_atlas(message, sender)
-            case Mesh() | Meshed() | Beat() | Summary() | News():
+            case Mesh() | Meshed() | Beat() | Summary() | News() | AtlasTold():
                 return self._follow(self.block.receive(message, sender, now), now)
             case Replicate() | Replicated() | Compare() | Differs() | Wanted():
                 if sender not in self.block.links.values():
