@@ -21,7 +21,7 @@ from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard
 from halloo.link.resumption import Return
 from halloo.link.tickets import HeldTicket, ticket_secret
 from halloo.messages import call as calls
-from halloo.messages import directory, overlay, path
+from halloo.messages import directory, overlay, path, whitepages
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
 from halloo.messages.link import AskTicket, Ticket
@@ -194,6 +194,20 @@ def _searches_hear(searches: Any, message: Any, sender: Any, now: float) -> Any:
     )
 
 
+def _browses_hear(browses: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(sender, int):
+        return browses.told(message, sender, now)
+    asked = [question.address for one in browses._browses.values() for question in one.questions.values()]
+    rng = Random(message.request)
+    return browses.answered(message, _either(rng, any_address(rng), *asked), now)
+
+
+def _browses_find(browses: Any, rng: Random, now: float) -> Any:
+    if len(browses._browses) >= 64:
+        browses.drop(next(iter(browses._browses)))
+    return browses.find(_either(rng, "al", "bob", ""), _either(rng, b"", bytes(20)), now)
+
+
 def _relayer_hears(relayer: Any, message: Any, sender: Any, now: float) -> Any:
     if not isinstance(sender, int):
         return []
@@ -361,6 +375,8 @@ _OVERLAY = {
     "_doubts": 128,
     "_fresh_news": 256,
     "_gone_news": 256,
+    "_browsing": 800,
+    "_left": 1_024,
 }
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -427,6 +443,25 @@ SUBJECTS: tuple[Subject, ...] = (
             "token": list(searches.inquiries._tokens),
         },
         bounds=_OVERLAY | {"_queries": 64},
+    ),
+    Subject(
+        "browses",
+        _of_nodes("_browses"),
+        lambda browses: (
+            bool(browses._browses),
+            any(one.via is not None for one in browses._browses.values()),
+            any(one.open for one in browses._browses.values()),
+        ),
+        _browses_hear,
+        hears=(whitepages.WordsFound,),
+        intents={"find": _browses_find},
+        tidings={"lost": lambda browses, rng, now: browses.lost(peer(rng), now)},
+        real=lambda browses: {
+            "token": [
+                token for one in browses._browses.values() for token in (one.token, *one.questions)
+            ]
+        },
+        bounds=_OVERLAY | {"_browses": 64, "_cookies": 2_048, "seen": 4 * 4_096, "questions": 128},
     ),
     Subject(
         "publisher",

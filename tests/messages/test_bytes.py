@@ -17,6 +17,7 @@ from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import MAX_CREDENTIAL, Record
 from halloo.messages.directory import Found
 from halloo.messages.log import LogTold
+from halloo.messages.whitepages import WordsFound
 from halloo.wire.command import (
     Catalogue,
     decode_commands,
@@ -29,7 +30,7 @@ from halloo.wire.frame import MAX_PIECES, MAX_STREAM_FRAME, cut
 
 LANGUAGE = Catalogue(MESSAGES)
 SMALL = 7_000  # bytes: all but pages of records and entries stay below
-PAGES = (Found, News, Replicate, LogTold)
+PAGES = (Found, News, Replicate, LogTold, WordsFound)
 
 each_message = pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 each_shape = pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: kind.__name__)

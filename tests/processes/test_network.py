@@ -103,6 +103,13 @@ def test_a_running_node_serves_the_other_verbs(tmp_path: Path) -> None:
         assert (status["online"], status["name"], status["calls"]) == (True, "alice", [])
         found = await network.once("alice", ["search", "BOB", "--exact", "--json"])
         assert [(user["name"], user["online"]) for user in found["users"]] == [("bob", True)]
+        told = ["profile", "--full-name", "Roberto Example", "--city", "Bad Tölz", "--email", "bob@example.org"]
+        await network.once("bob", [*told, "--findable", "full-name,city,email", "--json"])
+        for said in ("tölz robe", "bob", "BOB@example.org"):
+            found = await network.once("alice", ["search", said, "--json"])
+            assert [user["full_name"] for user in found["users"]] == ["Roberto Example"], said
+            assert (found["complete"], found["searched"], found["blocks"]) == (True, 1, 1)
+        assert (await network.once("bob", ["profile", "--json"]))["email"] == "bob@example.org"
 
         files = ["--in", "tone", "--out", "null"]
         answer = await network.start("bob", ["answer", "--auto", *files, "--count", "1", "--json"])

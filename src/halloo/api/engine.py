@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from halloo.api.language import Line, Trouble, files_of, parse
-from halloo.api.table import report_table, users_table
+from halloo.api.table import browsed_table, report_table, users_table
 from halloo.base.errors import HallooError, UsageError
 from halloo.base.machine import Event
 from halloo.call.call import Answered, Ended, Rang, Result
@@ -17,10 +17,12 @@ from halloo.node.switchboard import CallReport
 from halloo.overlay.join import Joined, Lost
 from halloo.path.reach import Policy
 from halloo.runtime.phone import Phone
+from halloo.runtime.profile import Profile
 from halloo.runtime.sound import Sink, Source, open_sink, open_source
 
 __all__ = ["Engine"]
 
+MANY_USERS = 1_000  # users that one search by words tells of at most
 MAX_DIGITS = 9  # of the number of a call: longer ones are not even read
 
 _OVER = {
@@ -51,6 +53,8 @@ class Engine:
         self._tell = tell
         self._calls: dict[int, _Call] = {}
         self.online = False
+        self.on_profile: Callable[[Profile], None] = lambda _: None
+        """Is given what the user tells of himself whenever that has changed."""
         self._also = phone.on_event
         phone.on_event = self._event
 
@@ -90,9 +94,20 @@ class Engine:
                 return f"HALLOO CALL {number} {json.dumps(self._report(self._call(number)))}"
             case ("GET", "HALLOO", "USER", name):
                 return f"HALLOO USER {name} {json.dumps(await self._user(name))}"
-            case ("SEARCH", "USERS", name):
-                found = await self._user(name)
+            case ("GET", "HALLOO", "PROFILE"):
+                return f"HALLOO PROFILE {json.dumps(self._phone.profile.table())}"
+            case ("SET", "HALLOO", "PROFILE", *_):
+                profile = self._phone.profile.changed(_json_of(line))
+                await self._phone.show(profile)
+                self.on_profile(profile)
+                return f"HALLOO PROFILE {json.dumps(profile.table())}"
+            case ("SEARCH", "USERS", *said):
+                found = await self._white_pages(" ".join(said), MANY_USERS)
                 return "USERS " + ", ".join(user["name"] for user in found["users"])
+            case ("SEARCH", "HALLOO", "USERS", limit, *said):
+                most = int(limit) if limit.isascii() and limit.isdigit() and len(limit) <= MAX_DIGITS else 0
+                found = await self._white_pages(" ".join(said), min(MANY_USERS, most))
+                return f"HALLOO USERS {json.dumps(found)}"
             case ("SEARCH", "ACTIVECALLS"):
                 return "CALLS " + ", ".join(str(call.number) for call in self._active())
             case ("CALL", name, *way):
@@ -153,6 +168,10 @@ class Engine:
                 call.sink = files_of(text).get("FILE") or "speaker"
             case _:
                 raise Trouble(560, "ALTER CALL: unknown action")
+
+    async def _white_pages(self, said: str, limit: int) -> dict[str, Any]:
+        entries, page = await self._phone.browse(said, limit)
+        return browsed_table(entries, page, self._phone.descriptor.ways.suite.digest)
 
     async def _user(self, name: str) -> dict[str, Any]:
         return users_table(await self._phone.search(name), self._phone.descriptor.ways.suite.digest)
@@ -238,3 +257,12 @@ class Engine:
 
     def _report(self, call: _Call) -> dict[str, Any]:
         return report_table(self._phone.report(call.id), self._phone.key_change(call.id))
+
+
+def _json_of(line: Line) -> object:
+    """What stands after the third word of a line.  Raises Trouble."""
+    try:
+        found: object = json.loads(line.text.split(None, 3)[3])
+    except (ValueError, IndexError, RecursionError):
+        raise Trouble(1, "General syntax error") from None
+    return found

@@ -4,7 +4,9 @@
     ALTER CALL 1 ANSWER|HANGUP   -> ALTER CALL 1 HANGUP
     ALTER CALL 1 SET_INPUT FILE="/x.wav"
     GET CALL 1 STATUS            -> CALL 1 STATUS INPROGRESS
-    SEARCH USERS bob             -> USERS bob
+    SEARCH USERS bob             -> USERS bob, bobby, …      by parts of names, city, or an e-mail address
+    SEARCH HALLOO USERS 20 bob   -> HALLOO USERS {…}         the same, with how far the search came
+    SET HALLOO PROFILE {…}       -> HALLOO PROFILE {…}       what the user tells of himself
     GET CONNSTATUS               -> CONNSTATUS ONLINE
     GET HALLOO STATUS            -> HALLOO STATUS {…}        read-only snapshots, our own: JSON after the words
     PING                         -> PONG

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from halloo.messages.credential import Entry
 from halloo.node.descriptor import grouped
 from halloo.node.switchboard import CallReport
+from halloo.overlay.browse import Browsed
 from halloo.overlay.search import SearchDone
 from halloo.runtime.acquaintances import KeyChange
 
-__all__ = ["report_table", "users_table"]
+__all__ = ["browsed_table", "report_table", "users_table"]
 
 
 def report_table(report: CallReport, key_change: KeyChange | None = None) -> dict[str, Any]:
@@ -38,18 +40,29 @@ def report_table(report: CallReport, key_change: KeyChange | None = None) -> dic
 
 
 def users_table(done: SearchDone, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
-    """What ``search`` prints; ``digest`` makes the fingerprints."""
-    users = [
-        {
-            "name": entry.name,
-            "full_name": entry.listing.full_name,
-            "city": entry.listing.city,
-            "online": bool(entry.listing.state),
-            "fingerprint": grouped(digest(entry.claims.key)[:16]),
-        }
-        for entry in done.entries
-    ]
-    return {"users": users, "complete": done.complete}
+    """What ``search --exact`` prints; ``digest`` makes the fingerprints."""
+    return {"users": [_user(entry, digest) for entry in done.entries], "complete": done.complete}
+
+
+def browsed_table(entries: Iterable[Entry], page: Browsed, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
+    """What ``search`` prints of a search by words."""
+    return {
+        "users": [_user(entry, digest) for entry in entries],
+        "complete": page.complete,
+        "searched": page.searched,
+        "blocks": page.blocks,
+        "more": page.more,
+    }
+
+
+def _user(entry: Entry, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "full_name": entry.listing.full_name,
+        "city": entry.listing.city,
+        "online": bool(entry.listing.state),
+        "fingerprint": grouped(digest(entry.claims.key)[:16]),
+    }
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -69,6 +69,7 @@ async def _up(context: Context, listen: Address | None, *, as_json: bool) -> Non
     async with open_phone(context, listen=listen) as phone:
         phone.on_event = tell
         engine = Engine(phone, door.tell)
+        engine.on_profile = context.home.keep_profile
         await door.open(engine)
         try:
             joined = await phone.come_online(None)

@@ -42,7 +42,8 @@ async def open_phone(
             phone.on_account = lambda renewed: _keep_renewed(home, renewed)
             phone.memory, warning = home.memory()
             phone.acquaintances, other = home.acquaintances()
-            for words in filter(None, (warning, other)):
+            phone.profile, third = home.profile()
+            for words in filter(None, (warning, other, third)):
                 context.progress(f"Warning: {words}")
             phone.on_learnt = lambda: _keep(home, phone)
         use_proxy(context, phone)

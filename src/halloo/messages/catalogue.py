@@ -8,7 +8,7 @@ once.
 
 from __future__ import annotations
 
-from halloo.messages import block, call, directory, link, log, login, overlay, path
+from halloo.messages import block, call, directory, link, log, login, overlay, path, whitepages
 from halloo.wire.command import Catalogue
 
 __all__ = ["EARLY", "OPEN", "SEALED"]
@@ -35,6 +35,8 @@ OPEN = Catalogue(
         overlay.Probe,
         overlay.ProbeAccept,
         overlay.ProbeRefuse,
+        whitepages.WordSearch,
+        whitepages.WordsFound,
     ]
 )
 
@@ -83,6 +85,8 @@ SEALED = Catalogue(
         path.RelayOffer,
         path.RelayRefused,
         path.RelayRequest,
+        whitepages.WordSearch,
+        whitepages.WordsFound,
     ]
 )
 

@@ -94,7 +94,11 @@ class SignedClaims(Shape):
 
 @shape
 class Listing(Shape):
-    """What a user publishes of himself.  ``version`` grows with each change; the higher one wins."""
+    """What a user publishes of himself.  ``version`` grows with each change; the higher one wins.
+
+    ``findable``: the bits of ``whitepages.Findable``, by what he may be found besides his exact name; ``email``: a
+    costly digest of an address, bound to the network, of who wants to be found by it.
+    """
 
     version: int = number(0x01, most=1 << 60)
     issued: int = number(0x02, most=1 << 40)
@@ -104,6 +108,8 @@ class Listing(Shape):
     reachable: tuple[Address, ...] = addresses(0x12, most=6, default=())
     full_name: str = text(0x14, most=64, default="")
     city: str = text(0x30, most=64, default="")
+    findable: int = number(0x31, most=255, default=7)
+    email: bytes = blob(0x32, most=64, default=b"")
 
 
 @shape

@@ -23,13 +23,14 @@ from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
-from halloo.messages import block, call, directory, log, overlay, path
+from halloo.messages import block, call, directory, log, overlay, path, whitepages
 from halloo.messages import login as letters
 from halloo.messages.credential import Party, credential_of
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Admission, Pace
+from halloo.overlay.browse import Browses
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Join, Joined, Lost
 from halloo.overlay.publish import Publisher
@@ -91,6 +92,7 @@ class Node:
         numbers = streams, requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
         self.searches = Searches(persona.notary, suite.digest, rng, requests, wall)
+        self._browses = Browses(persona.notary, suite.digest, self.searches.atlas, rng, requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
@@ -132,6 +134,11 @@ class Node:
             supernode.keeper.newest_entry = self.papers.watch.newest_entry
         return supernode
 
+    @property
+    def browses(self) -> Browses:
+        """Our searches by words."""
+        return self.supernode.browses if self.supernode is not None else self._browses
+
     # --- the owner
 
     def begin(self, now: float) -> Effects:
@@ -163,6 +170,7 @@ class Node:
         return min(
             self.join.wake_at,
             self.searches.wake_at,
+            self._browses.wake_at,
             self.publisher.wake_at,
             self.papers.wake_at,
             self.calls.wake_at,
@@ -176,6 +184,7 @@ class Node:
         for machine in (
             self.join,
             self.searches,
+            self._browses,
             self.publisher,
             self.papers,
             self.calls,
@@ -267,6 +276,12 @@ class Node:
         answered = self.searches.answered(message, sender.address, now) if isinstance(sender, Wire) else []
         return answered + self._to_directory(message, sender, now)
 
+    def _words_found(self, message: Any, sender: Any, now: float) -> Effects:
+        if isinstance(sender, int):
+            return self._browses.told(message, Peer(sender), now)
+        answered = self._browses.answered(message, sender.address, now) if isinstance(sender, Wire) else []
+        return answered + self._to_directory(message, sender, now)
+
     def _atlas_told(self, message: Any, sender: Any, now: float) -> Effects:
         if sender == self.join.peer:
             return self.searches.receive(message, sender, now)
@@ -347,6 +362,7 @@ class Node:
         self._seen_as(event.observed, event.peer)
         by_udp = isinstance(self._parties[event.peer][1], Wire)
         out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp)
+        self._browses.supernode, self._browses.open_to = event.peer, by_udp
         out += self.publisher.attached(supernode, now)
         return out + self.papers.attached(event.peer, now)
 
@@ -359,7 +375,9 @@ class Node:
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
         self.calls.supernode = self.calls.way = None
-        out = self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
+        gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
+        lost = self._browses.lost(gone, now) if gone is not None else []
+        out = lost + self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
         return out + self.papers.attached(None, now)
 
     def _renewed(self, event: Renewed, now: float) -> Effects:
@@ -427,6 +445,8 @@ class Node:
         directory.Stored: _stored,
         directory.AtlasAsked: _to_supernode,
         directory.AtlasTold: _atlas_told,
+        whitepages.WordSearch: _to_directory,
+        whitepages.WordsFound: _words_found,
         letters.LetterAnswer: _to_papers,
         letters.LetterBack: _to_papers,
         letters.CarryLetter: _to_carry,

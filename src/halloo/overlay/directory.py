@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from halloo.messages.credential import Entry
+from halloo.messages.whitepages import fits
 from halloo.overlay.slots import KEY_BITS, Key, Prefix, key_of, mixed
+from halloo.overlay.wordindex import WordIndex
 
 __all__ = ["KEEP_FOR", "Directory"]
 
@@ -22,6 +24,7 @@ class Directory:
 
     digest: Callable[[bytes], bytes]
     _entries: dict[Key, Entry] = field(default_factory=dict)
+    _index: WordIndex | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -35,18 +38,28 @@ class Directory:
         if held is not None and _age_key(held) >= _age_key(entry):
             return False
         if held is None and len(self._entries) >= CAPACITY:
-            del self._entries[next(iter(self._entries))]
-        self._entries.pop(key, None)
+            self._drop(next(iter(self._entries)))
+        self._drop(key)
         self._entries[key] = entry
+        if self._index is not None:
+            self._index.add(key, entry)
         return True
 
     def find(self, key: Key, wall: float) -> Entry | None:
         """The entry under a key, if it is young enough."""
         held = self._entries.get(key)
         if held is not None and held.listing.issued + KEEP_FOR < wall:
-            del self._entries[key]
+            self._drop(key)
             return None
         return held
+
+    def search(self, query: str, email: bytes, wall: float) -> list[Key]:
+        """Keys of those who fit (``messages.whitepages.fits``), in their order."""
+        if self._index is None:
+            self._index = WordIndex.of(self._entries.items())
+        candidates = self._index.with_email(email) if email else self._index.narrowest(query)
+        found = dict.fromkeys(candidates)
+        return sorted(key for key in found if (held := self.find(key, wall)) is not None and fits(held, query, email))
 
     def version(self, key: Key) -> int:
         """The version held under a key; 0: none."""
@@ -57,12 +70,12 @@ class Directory:
         """Keep this entry no longer."""
         key = key_of(self.digest, entry.name)
         if self._entries.get(key) is entry:
-            del self._entries[key]
+            self._drop(key)
 
     def expire(self, wall: float) -> None:
         """Forget what is too old."""
         for key in [key for key, held in self._entries.items() if held.listing.issued + KEEP_FOR < wall]:
-            del self._entries[key]
+            self._drop(key)
 
     def all(self) -> list[Entry]:
         """Every entry, the oldest first."""
@@ -85,6 +98,11 @@ class Directory:
         for part, key, version in self.under(prefix):
             parts[part] ^= mixed(key, version)
         return b"".join(part.to_bytes(8, "big") for part in parts)
+
+    def _drop(self, key: Key) -> None:
+        held = self._entries.pop(key, None)
+        if held is not None and self._index is not None:
+            self._index.remove(key, held)
 
 
 def _age_key(entry: Entry) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from halloo.base.effects import Send
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.messages.credential import Listing, Presence, Sign, list_entry
 from halloo.messages.directory import Store, Stored
+from halloo.messages.whitepages import Findable
 
 __all__ = ["Published", "Publisher"]
 
@@ -49,6 +50,9 @@ class Publisher:
     reachable: tuple[Address, ...] = ()
     full_name: str = ""
     city: str = ""
+    findable: int = int(Findable.NAME | Findable.FULL_NAME | Findable.CITY)
+    email: bytes = b""
+    """The costly digest of an address, if the owner wants to be found by it."""
     _request: int = -1
     _version: int = 0
     wake_at: float = field(default=inf)
@@ -71,6 +75,8 @@ class Publisher:
             reachable=self.reachable[:6],
             full_name=self.full_name,
             city=self.city,
+            findable=self.findable,
+            email=self.email,
         )
         record = list_entry(self.credential, listing, self.private, self.sign)
         return [Send(peer, Store(record=(record,), request=self._request))]

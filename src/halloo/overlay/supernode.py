@@ -4,6 +4,8 @@ clients        the nodes that are attached to it
 block          the supernodes beside it, and the map of the others
 keeper         the records, and those on their way
 inquiries      what it asks others for its nodes
+whitepages     what it answers to who searches by words
+browses        what it searches by words itself, for its nodes that cannot
 
 node            supernode                        holder of the slot
   | Search ------> | --- Search (open) -----------> |   only where it does not hold the key
@@ -19,7 +21,7 @@ from random import Random
 
 from halloo.base.address import Address, Peer, Route, Wire
 from halloo.base.effects import Send, Unlink
-from halloo.base.errors import PeerError
+from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.messages.block import (
     PADDING,
@@ -52,13 +54,16 @@ from halloo.messages.directory import (
 )
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Leave, Ping
+from halloo.messages.whitepages import FOUND_AT_ONCE, WordSearch, WordsFound
 from halloo.overlay.block import Block, Placed
+from halloo.overlay.browse import Browsed, Browses
 from halloo.overlay.clients import Clients
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Inquiries, Learnt
 from halloo.overlay.keeper import Keeper
 from halloo.overlay.roster import Registrar
+from halloo.overlay.whitepages import WhitePages
 
 __all__ = ["RecordKept", "Supernode"]
 
@@ -84,6 +89,14 @@ class _Asked:
     request: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Browsing:
+    """A search by words for one of our nodes."""
+
+    peer: Peer
+    token: bytes
+
+
 @dataclass(slots=True)
 class Supernode:
     """The duties of one supernode."""
@@ -103,6 +116,9 @@ class Supernode:
     keeper: Keeper = field(init=False)
     clients: Clients = field(init=False)
     inquiries: Inquiries = field(init=False)
+    whitepages: WhitePages = field(init=False)
+    browses: Browses = field(init=False)
+    _browsing: dict[int, _Browsing] = field(default_factory=dict)
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _asked: dict[int, _Asked] = field(default_factory=dict)
 
@@ -113,11 +129,17 @@ class Supernode:
         self.keeper = Keeper(self.block, self.notary, self.digest, self.rng, self.requests, self.wall)
         self.clients = Clients(self.node, self.digest, self.block.known, self._heads, self.max_clients)
         self.inquiries = Inquiries(self.notary, self.digest, self.rng, self.requests, self.wall)
+        directory, holds = self.keeper.directory, self.keeper.holds
+        self.whitepages = WhitePages(self.block, directory, holds, self.digest, self.rng, self.wall)
+        atlas, own = self.block.atlas, self.whitepages.answer
+        self.browses = Browses(
+            self.notary, self.digest, atlas, self.rng, self.requests, self.wall, self.listening, own
+        )
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self.block.wake_at, self.keeper.wake_at, self.inquiries.wake_at)
+        return min(self.block.wake_at, self.keeper.wake_at, self.inquiries.wake_at, self.browses.wake_at)
 
     @property
     def directory(self) -> Directory:
@@ -151,6 +173,9 @@ class Supernode:
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended."""
         self._parties.pop(peer, None)
+        for number in [number for number, one in self._browsing.items() if one.peer == peer]:
+            self.browses.drop(number)
+            del self._browsing[number]
         return self._follow(self.block.down(peer, reason, now) + self.clients.down(peer), now)
 
     def call_back(self) -> Effects:
@@ -177,6 +202,8 @@ class Supernode:
                 return self._store(message, sender, now)
             case Search():
                 return self._search(message, sender, now)
+            case WordSearch():
+                return self._browse(message, sender, now)
             case AtlasAsked():
                 return self._tell_atlas(message, sender)
             case Mesh() | Meshed() | Beat() | Summary() | News() | AtlasTold():
@@ -194,6 +221,9 @@ class Supernode:
         match message:
             case Search():
                 return [Send(route, self._found_here(message, now))]
+            case WordSearch() if isinstance(route, Wire):
+                answer = self.whitepages.asked(message, route.address, now)
+                return [Send(route, answer)] if answer is not None else []
             case Keep():
                 return self._follow(self.keeper.keep(message, route, now), now)
             case Where():
@@ -204,6 +234,8 @@ class Supernode:
         match message:
             case Found():
                 return self._follow(self.inquiries.receive(message, route.address, now), now)
+            case WordsFound():
+                return self._follow(self.browses.answered(message, route.address, now), now)
             case Kept():
                 return self._follow(self.keeper.kept(message, route.address, now), now)
             case Here():
@@ -213,7 +245,7 @@ class Supernode:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
-        for machine in (self.block, self.keeper, self.inquiries):
+        for machine in (self.block, self.keeper, self.inquiries, self.browses):
             if machine.wake_at <= now:
                 out += machine.wake(now)
         return self._follow(out, now)
@@ -250,6 +282,38 @@ class Supernode:
         number, out = self.inquiries.ask(key, candidates, now)
         self._asked[number] = _Asked(sender, message.request)
         return self._follow(out, now)
+
+    def _browse(self, message: WordSearch, sender: Peer, now: float) -> Effects:
+        """Search by words for one of our nodes that cannot do it itself; it has one such search at a time."""
+        if sender not in self.clients:
+            raise PeerError("a search by words from somebody who is not one of our nodes")
+        for number, browsing in list(self._browsing.items()):
+            if browsing.peer != sender:
+                continue
+            if browsing.token == message.token:
+                return self._follow(self.browses.more(number, now), now)
+            self.browses.drop(number)
+            del self._browsing[number]
+        try:
+            number, out = self.browses.find(message.words, message.email, now)
+        except UsageError:
+            return [Send(sender, WordsFound(blocks=1, token=message.token, request=message.request))]  # 0 of 1
+        self._browsing[number] = _Browsing(sender, message.token)
+        return self._follow(out, now)
+
+    def _browsed(self, page: Browsed) -> Effects:
+        """A page, to whom it is for; to ourselves, if to nobody else."""
+        browsing = self._browsing.get(page.number)
+        if browsing is None:
+            return [page]
+        if not page.more:
+            del self._browsing[page.number]
+        records = [entry.record for entry in page.entries]
+        parts = [tuple(records[at : at + FOUND_AT_ONCE]) for at in range(0, len(records), FOUND_AT_ONCE)]
+        out: Effects = [Send(browsing.peer, WordsFound(records=part, token=browsing.token)) for part in parts]
+        blocks = max(1, page.blocks)
+        last = WordsFound(more=page.more, searched=page.searched, blocks=blocks, token=browsing.token)
+        return [*out, Send(browsing.peer, last)]
 
     def _found_here(self, message: Search, now: float) -> Found:
         """What we hold ourselves."""
@@ -304,6 +368,8 @@ class Supernode:
                     out += [effect, *self.keeper.placed(now)]
                 case Learnt():
                     out += self._learnt(effect, now)
+                case Browsed():
+                    out += self._browsed(effect)
                 case _:
                     out.append(effect)
         return out

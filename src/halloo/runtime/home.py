@@ -4,6 +4,7 @@
     identity/account.json   name, private key, credential                    mode 0600
     identity/audit.json     what audits of the own name have seen            mode 0600
     identity/known.json     whose key was seen when                          mode 0600
+    identity/profile.json   full name, city, e-mail, by what to be found     mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
 
@@ -28,6 +29,7 @@ from halloo.messages.log import SignedHead
 from halloo.node.descriptor import Descriptor, from_toml
 from halloo.overlay.hostcache import HostCache
 from halloo.runtime.acquaintances import Acquaintances
+from halloo.runtime.profile import Profile
 
 __all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "memory_text", "read_memory", "replace_file"]
 
@@ -190,6 +192,23 @@ class Home:
         if known.changed:
             replace_file(self.path / "identity" / "known.json", known.dump().encode(), mode=0o600)
             known.changed = False
+
+    def profile(self) -> tuple[Profile, str]:
+        """What the user tells of himself, and a warning where the file was damaged (it is kept aside then)."""
+        path = self.path / "identity" / "profile.json"
+        try:
+            return Profile.load(path.read_text("utf-8")), ""
+        except FileNotFoundError:
+            return Profile(), ""
+        except (UsageError, UnicodeDecodeError, OSError) as fault:
+            kept = _set_aside(path, "damaged")
+            nobody = Profile(findable=())  # what he did not want to tell is not told because a file was damaged
+            words = f"the profile was damaged ({fault}) and is kept as {kept}; nothing is told until it is set anew"
+            return nobody, words
+
+    def keep_profile(self, profile: Profile) -> None:
+        """Write what the user tells of himself."""
+        replace_file(self.path / "identity" / "profile.json", json.dumps(profile.table()).encode(), mode=0o600)
 
     # --- host cache and port
 

@@ -34,6 +34,7 @@ from halloo.runtime.keylog import key_log
 from halloo.runtime.lan import Neighbours
 from halloo.runtime.loop import Driver, wall_offset
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
+from halloo.runtime.profile import Profile, email_digest
 from halloo.runtime.tcp import Connector, Proxy, Wrapping
 
 __all__ = ["Capacity", "Line"]
@@ -68,6 +69,8 @@ class Line:
         """Whether supernodes tell of themselves, and are looked for, on the local network; the same."""
         self.memory = Memory()
         """What audits of the own name have seen; set it before ``open``."""
+        self.profile = Profile()
+        """What the user tells of himself; the same, and ``show`` from then on."""
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._driver: Driver | None = None
         self._node: Node | None = None
@@ -117,6 +120,7 @@ class Line:
         )
         self._node = Node(setup)
         station.mind = self._node
+        await self._fill_in(self.profile)
         self.opened_at = self.driver.now
         if self.lan and not self._is_only_here():
             self._neighbours = Neighbours(self.descriptor.id, self._found_near, self.on_warning)
@@ -193,6 +197,11 @@ class Line:
         self.driver.do(self.node.begin(self.driver.now))
         self._look_near()
 
+    async def show(self, profile: Profile) -> None:
+        """Tell something else of the user from now on."""
+        await self._fill_in(profile)
+        self.driver.do(self.node.act(self.node.publisher.publish(self.driver.now), self.driver.now))
+
     def expect(
         self, *kinds: type[E_], where: Callable[[E_], bool] = lambda _: True
     ) -> asyncio.Future[Event]:
@@ -202,6 +211,15 @@ class Line:
         return future
 
     # --- inside
+
+    async def _fill_in(self, profile: Profile) -> None:
+        """What the record says from the next time that it is published."""
+        email, suite, network = b"", self.descriptor.ways.suite, self.descriptor.id
+        if profile.email and "email" in profile.findable:
+            email = await asyncio.to_thread(email_digest, suite, profile.email, network)
+        publisher, self.profile = self.node.publisher, profile
+        publisher.full_name, publisher.city = profile.full_name, profile.city
+        publisher.findable, publisher.email = profile.bits, email
 
     def _heard(self, event: Event) -> None:
         """An event of the node: it ends the waiting for it, and goes on to whoever owns the line."""

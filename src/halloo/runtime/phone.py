@@ -12,16 +12,20 @@ from dataclasses import replace
 from random import SystemRandom
 from typing import Any
 
+from halloo.base.errors import UsageError
 from halloo.base.machine import Event
 from halloo.call.call import Answered, Ended, Rang
 from halloo.login.audit import Report
 from halloo.login.auditor import Audited, AuditFailed
 from halloo.login.client import CARRY_AFTER, LoginDecided, LoginUnreachable
 from halloo.login.renewal import Renewed
+from halloo.messages.credential import Entry
 from halloo.messages.login import Application, Purpose
 from halloo.messages.name import folded
+from halloo.messages.whitepages import query_of
 from halloo.node.descriptor import Descriptor
 from halloo.node.switchboard import CallReport
+from halloo.overlay.browse import Browsed
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -30,6 +34,7 @@ from halloo.runtime.echo import Echo
 from halloo.runtime.errands import account_of, report_of
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.line import Line
+from halloo.runtime.profile import email_digest
 from halloo.runtime.sound import Sink, Source
 from halloo.runtime.talk import Talk
 
@@ -122,6 +127,39 @@ class Phone(Line):
         assert isinstance(event, SearchDone)
         return event
 
+    async def browse(self, said: str, limit: int) -> tuple[list[Entry], Browsed]:
+        """Search the white pages for words, or an e-mail address: about ``limit`` users, and how far the search came.
+
+        Who has exactly this name comes first, whatever he may be found by.
+
+        Raises:
+            UsageError: too short or too long to search for, or too many searches at once.
+        """
+        query, email, suite = "", b"", self.descriptor.ways.suite
+        if "@" in said:
+            email = await asyncio.to_thread(email_digest, suite, said, self.descriptor.id)
+        else:
+            query = query_of(said)
+        exactly = asyncio.create_task(self._exactly(said))
+        browses = self.node.browses
+        number, effects = browses.find(query, email, self.driver.now)
+        entries: list[Entry] = []
+        try:
+            while True:
+                done = self.expect(Browsed, where=lambda event: event.number == number)
+                self.driver.do(self.node.act(effects, self.driver.now))
+                page = await done
+                assert isinstance(page, Browsed)
+                entries += page.entries
+                if not page.more or len(entries) >= limit:
+                    first = await exactly
+                    names = {entry.name for entry in first}
+                    return [*first, *(entry for entry in entries if entry.name not in names)], page
+                effects = browses.more(number, self.driver.now)
+        finally:
+            exactly.cancel()
+            browses.drop(number)
+
     def dial(self, name: str, policy: Policy = Policy.ANY) -> bytes:
         """Begin to call somebody; the bytes name the call.
 
@@ -212,6 +250,13 @@ class Phone(Line):
         return self._done(call)
 
     # --- inside
+
+    async def _exactly(self, said: str) -> tuple[Entry, ...]:
+        """Who has exactly this name, if it can be one."""
+        try:
+            return (await self.search(said)).entries
+        except UsageError:
+            return ()
 
     def _done(self, call: bytes) -> CallReport:
         for known in (self._over, self._begun):
