@@ -31,9 +31,11 @@ from halloo.node.papers import Papers
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Admission, Pace
 from halloo.overlay.browse import Browses
+from halloo.overlay.confirm import Confirmation, Pretended
 from halloo.overlay.hostcache import HostCache
+from halloo.overlay.inquiry import Learnt
 from halloo.overlay.join import Join, Joined, Lost
-from halloo.overlay.publish import Publisher
+from halloo.overlay.publish import Published, Publisher
 from halloo.overlay.roster import Registrar
 from halloo.overlay.search import SearchDone, Searches
 from halloo.overlay.supernode import RecordKept, Supernode
@@ -92,6 +94,7 @@ class Node:
         numbers = streams, requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
         self.searches = Searches(persona.notary, suite.digest, rng, requests, wall)
+        self.confirmation = Confirmation(self.searches.inquiries, self.searches.atlas, rng)
         self._browses = Browses(persona.notary, suite.digest, self.searches.atlas, rng, requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
@@ -171,6 +174,7 @@ class Node:
             self.join.wake_at,
             self.searches.wake_at,
             self._browses.wake_at,
+            self.confirmation.wake_at,
             self.publisher.wake_at,
             self.papers.wake_at,
             self.calls.wake_at,
@@ -185,6 +189,7 @@ class Node:
             self.join,
             self.searches,
             self._browses,
+            self.confirmation,
             self.publisher,
             self.papers,
             self.calls,
@@ -363,6 +368,7 @@ class Node:
         by_udp = isinstance(self._parties[event.peer][1], Wire)
         out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp)
         self._browses.supernode, self._browses.open_to = event.peer, by_udp
+        self.confirmation.attached(event.supernode, open_to=by_udp)
         out += self.publisher.attached(supernode, now)
         return out + self.papers.attached(event.peer, now)
 
@@ -375,6 +381,7 @@ class Node:
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
         self.calls.supernode = self.calls.way = None
+        self.confirmation.attached(None, open_to=False)
         gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
         lost = self._browses.lost(gone, now) if gone is not None else []
         out = lost + self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
@@ -384,6 +391,17 @@ class Node:
         self.persona.credential = self.publisher.credential = event.credential
         out = self.papers.auditor.certified(event.claims, now) if self.papers.auditor else []
         return out + self.publisher.publish(now)
+
+    def _published(self, event: Published, now: float) -> Effects:
+        if event.copies and self.persona.credential:
+            self.confirmation.stored(credential_of(self.persona.credential).name, event.version, now)
+        return []
+
+    def _looked(self, event: Learnt, now: float) -> Effects:
+        return self.confirmation.learnt(event, now)
+
+    def _pretended(self, event: Pretended, now: float) -> Effects:
+        return self.join.shun("it only pretended to store our record", now)
 
     def _of_papers(self, event: Event, now: float) -> Effects:
         return self.papers.react(event, self.supernode, now)
@@ -474,6 +492,9 @@ class Node:
         KeysRevoked: _of_papers,
         RecordKept: _of_papers,
         SearchDone: _searched,
+        Published: _published,
+        Learnt: _looked,
+        Pretended: _pretended,
         Answered: _call_event,
         Ended: _call_event,
     }

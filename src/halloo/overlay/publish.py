@@ -32,6 +32,7 @@ class Published(Event):
 
     copies: int
     reason: str
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class Publisher:
             return []
         self._request = -1
         self.wake_at = now + AGAIN * (0.9 + 0.2 * self.rng.random())
-        return [Published(message.copies, message.reason)]
+        return [Published(message.copies, message.reason, self._version)]
 
     def wake(self, now: float) -> Effects:
         """Publish again."""

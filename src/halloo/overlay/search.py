@@ -211,10 +211,13 @@ class Searches:
             if not isinstance(effect, Learnt):
                 out.append(effect)
                 continue
-            for number, query in list(self._queries.items()):
-                if query.inquiry == effect.number:
-                    query.messages += effect.messages
-                    out += self._learnt(number, query, effect, now)
+            ours = [number for number, query in self._queries.items() if query.inquiry == effect.number]
+            for number in ours:
+                query = self._queries[number]
+                query.messages += effect.messages
+                out += self._learnt(number, query, effect, now)
+            if not ours:
+                out.append(effect)  # somebody else's of this node
         return out
 
     def _learnt(self, number: int, query: _Query, learnt: Learnt, now: float) -> Effects:

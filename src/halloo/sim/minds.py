@@ -85,6 +85,7 @@ class Dweller:
         "ports",
         "said",
         "streamed",
+        "tongue",
         "weakness",
     )
 
@@ -111,6 +112,8 @@ class Dweller:
         self.next_inbound = Numbers(_INBOUND)
         self.next_stream = Numbers(_FIRST_STREAM)
         self.desk: Desk | None = None
+        self.tongue: Callable[[Send], Send | None] | None = None
+        """What becomes of what it says, if it is a liar."""
         self.weakness: Callable[[Message], bool] | None = None
         """Which messages its program cannot bear: it ends when one comes."""
         self.said: Said = {}
@@ -306,6 +309,11 @@ class MindWorld:
     # --- effects
 
     def _send(self, dweller: Dweller, effect: Send) -> None:
+        if dweller.tongue is not None:
+            changed = dweller.tongue(effect)
+            if changed is None:
+                return
+            effect = changed
         to, message = effect.to, effect.message
         if isinstance(to, int):
             half = dweller.halves.get(to)

@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import exp, inf
 from random import Random
@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from halloo.base.address import Address
+from halloo.base.effects import Send
 from halloo.base.errors import UsageError
 from halloo.base.machine import Event, Message
 from halloo.call.call import Answered, Ended, Rang
@@ -138,6 +139,8 @@ class Play:
         self._weakness: Callable[[Message], bool] | None = None
         self._restarts = 0.0
         self._newest = [0, 0]
+        self.tongues: Mapping[str, Callable[[Send], Send | None]] = {}
+        """Who lies, and how."""
         self._present = present
         self._length = length
         self._progress = progress
@@ -149,7 +152,7 @@ class Play:
     def come_up(self) -> None:
         """Start everybody, and wait until all are on line.  Work is not limited yet."""
         for name in self.supernodes:
-            self.town.start(name, self._heard)
+            self.start(name)
         self.world.run(20.0)
         inside = Random(f"{self.setting.seed}/boxes")
         for i, name in enumerate(self.users):
@@ -184,6 +187,7 @@ class Play:
         """A user's program, or a supernode's, is started."""
         if not self.town.runs(name):
             dweller = self.town.start(name, self._heard)
+            dweller.tongue = self.tongues.get(name)
             if name in self._weak:
                 dweller.weakness = self._crash_at
 
@@ -218,6 +222,10 @@ class Play:
         if self.on_line:
             self.search(self.rng.choice(list(self.on_line)), name)
         return True
+
+    def nodes_of(self, supernode: str) -> list[str]:
+        """Who is attached to a supernode."""
+        return list(self._clients.get(self.town.households[supernode].address, ()))
 
     def newest_share(self) -> float | None:
         """Of the records that searches found, the share that were the newest of their owner."""
