@@ -19,9 +19,10 @@ from halloo.call.call import Answered, Ended
 from halloo.crypto.plain import DIGEST
 from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard, Up
 from halloo.messages import call as calls
-from halloo.messages import directory, overlay, path
+from halloo.messages import directory, overlay, path, role
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
+from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.sim.town import LOGIN, Town
@@ -109,6 +110,12 @@ def party(rng: Random) -> Party:
 
 def _down(machine: Any, rng: Random, now: float) -> Any:
     return machine.down(peer(rng), "cut", now)
+
+
+def _promotion_hears(promotion: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(message, role.ReachAnswer):
+        return promotion.answered(message, sender, now) if isinstance(sender, int) else []
+    return promotion.heard(message, sender, now) if not isinstance(sender, int) else []
 
 
 def _either(rng: Random, *options: Any) -> Any:
@@ -291,7 +298,7 @@ def _node_real(node: Any) -> dict[str, list[Any]]:
         "call": node.calls.known,
         "token": [token.to_bytes(8, "big") for token in tokens],
         "request": [node.publisher._request & 0xFFFF, *(n.request & 0xFFFF for n in node.searches._queries.values())],
-        "node": [node.id, *(_id(held[0].key) for held in node._parties.values())],
+        "node": [node.id, *(_id(held[0].key) for held in node.parties.values())],
         "name": ["alice", "bob"],
     }
 
@@ -330,6 +337,11 @@ _OVERLAY = {
     "_doubts": 128,
     "_fresh_news": 256,
     "_gone_news": 256,
+    "_turned_away": 256,
+    "_passed": 1_024,
+    "_told": 800,
+    "_written": 2_048,
+    "_proofs": 16,
 }
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -369,7 +381,11 @@ SUBJECTS: tuple[Subject, ...] = (
             bool(it.keeper._errands),
         ),
         _supernode_hears,
-        intents={"begin": lambda supernode, _, now: supernode.begin(now)},
+        intents={
+            "begin": lambda supernode, _, now: supernode.begin(now),
+            "retire": lambda supernode, _, now: supernode.retire(now),
+            "stay": lambda supernode, _, now: supernode.stay(now),
+        },
         tidings={"up": _supernode_up, "down": _down},
         real=lambda it: {
             "node": [_id(held.key) for held in it._parties.values()],
@@ -396,6 +412,27 @@ SUBJECTS: tuple[Subject, ...] = (
             "token": list(searches.inquiries._tokens),
         },
         bounds=_OVERLAY | {"_queries": 64},
+    ),
+    Subject(
+        "promotion",
+        lambda town: [node.roles.promotion for node in _nodes(town)],
+        lambda it: (it.certified, it._supernode is not None, it._began < inf),
+        _promotion_hears,
+        hears=(role.ReachAnswer, role.Reached),
+        intents={
+            "lend": lambda it, rng, now: it.lend(Lending(rng.choice(list(Consent))), now),
+            "wanted": lambda it, rng, now: it.wanted(rng.choice([0, 1, 1_000_000]), now),
+        },
+        tidings={
+            "attached": lambda it, rng, now: it.attached(_either(rng, None, peer(rng)), now),
+            "wrote": lambda it, rng, now: it.wrote(any_address(rng), now),
+            "came": lambda it, rng, now: it.came(route(rng), now),
+            "serves": lambda it, rng, now: it.serves(any_address(rng), now),
+            "rests": lambda it, _, now: it.rests(now),
+            "stays": lambda it, *_: it.stays(),
+        },
+        real=lambda it: {"token": [it._token], "request": [it._request & 0xFFFF]},
+        bounds={"_written": 2_048, "_proofs": 16},
     ),
     Subject(
         "publisher",
@@ -542,6 +579,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
             "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
+            "promote": lambda node, rng, now: node.act(node.roles.promote(any_address(rng), now), now),
+            "demote": lambda node, _, now: node.act(node.roles.demote("wished", now), now),
             "apply": lambda node, rng, now: node.act(apply(node.papers.ask, rng, now), now),
         },
         tidings={

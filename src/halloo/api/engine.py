@@ -111,7 +111,7 @@ class Engine:
     def status(self) -> dict[str, Any]:
         """A snapshot of the node."""
         node, driver = self._phone.node, self._phone.driver
-        join = node.join
+        join, role = node.join, node.roles.role
         return {
             "online": self.online,
             "name": self._name,
@@ -119,7 +119,12 @@ class Engine:
             "public": str(node.observed) if node.observed else None,
             "nat": None,
             "calls": [{"number": call.number, "status": call.status} for call in self._active()],
-            "supernode_role": node.supernode is not None,
+            "supernode_role": role.name,
+            "block": role.block or None,
+            "slot": role.slot,
+            "clients": role.clients if role.name != "none" else None,
+            "retiring": role.leaving,
+            "supernode_consent": node.roles.promotion.lending.consent.value,
             "uptime_s": round(driver.now - self._phone.opened_at, 1),
         }
 

@@ -6,7 +6,7 @@ A message of one in the place of the other is not understood there; searching is
 
 from __future__ import annotations
 
-from halloo.messages import block, call, directory, link, log, login, overlay, path
+from halloo.messages import block, call, directory, link, log, login, overlay, path, role
 from halloo.wire.command import Catalogue
 
 __all__ = ["OPEN", "SEALED"]
@@ -30,6 +30,7 @@ OPEN = Catalogue(
         overlay.Probe,
         overlay.ProbeAccept,
         overlay.ProbeRefuse,
+        role.Reached,
     ]
 )
 
@@ -75,5 +76,9 @@ SEALED = Catalogue(
         path.RelayOffer,
         path.RelayRefused,
         path.RelayRequest,
+        role.Move,
+        role.ReachAnswer,
+        role.ReachAsked,
+        role.ReachPassed,
     ]
 )

@@ -113,14 +113,19 @@ class Leave(Message):
 
 @command(81, Form.REQUEST)
 class Ping(Message):
-    """Are you still there?"""
+    """Are you still there?  ``ready``: I would be a supernode, and others reach me."""
 
+    ready: bool = flag(0x02, default=False)
     request: int = request_id(default=0)
 
 
 @command(82, Form.REPLY)
 class Pong(Message):
-    """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last."""
+    """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last.
+
+    ``wanted``: the chance, in millionths, with which a node that is ready should become a supernode now.
+    """
 
     observed: Address | None = address(0x11, default=None)
+    wanted: int = number(0x03, most=1_000_000, default=0)
     request: int = request_id(default=0)

@@ -15,6 +15,7 @@ answered, and so are their searches: only new work is put off.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ from halloo.overlay.admission import FULL, Admission, Verdict
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
 FEW = 2  # supernodes named to who may have made its address up: the datagram is twice as long as his at the most
+REFUSED_FOR = 90.0  # seconds for which who found no room counts: he is told to ask again within two minutes
+MAX_TURNED_AWAY = 256  # hosts counted: more need is answered step by step
 MANY = 20  # to who has shown that it hears us
 
 
@@ -54,6 +57,10 @@ class _Client:
     name: str
     told: Address | None
     """The address that it was last told to have."""
+    ready: bool = False
+    """Whether it would be a supernode."""
+    at: Route | None = None
+    """How it was seen last."""
 
 
 @dataclass(slots=True)
@@ -70,7 +77,13 @@ class Clients:
     most: int = 800
     admission: Admission | None = None
     """None: everybody is taken at once while there is room."""
+    closed: bool = False
+    """Whether nobody new is taken: we retire, or this machine has too much to do."""
+    wanted: int = 0
+    """The chance, in millionths, with which a node that is ready should become a supernode."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
+    _turned_away: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    """Hosts that there was no room for, and when that was last."""
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -85,8 +98,29 @@ class Clients:
     @property
     def room(self) -> int:
         """How many more nodes can be taken, places kept for those in the line left out."""
+        if self.closed:
+            return 0
         kept = self.admission.places if self.admission else 0
         return max(0, self.most - len(self._clients) - kept)
+
+    @property
+    def ready(self) -> int:
+        """How many of them would be supernodes."""
+        return sum(client.ready for client in self._clients.values())
+
+    def refused(self, now: float) -> int:
+        """How many hosts there was no room for lately."""
+        while self._turned_away and next(iter(self._turned_away.values())) < now - REFUSED_FOR:
+            self._turned_away.popitem(last=False)
+        return len(self._turned_away)
+
+    def peers(self) -> list[Peer]:
+        """Their links."""
+        return list(self._clients)
+
+    def by_datagrams(self) -> list[Peer]:
+        """The links of those who are reached by datagrams."""
+        return [peer for peer, client in self._clients.items() if isinstance(client.at, Wire)]
 
     def probed(self, message: Probe, route: Route, now: float) -> Effects:
         """A probe, in the open."""
@@ -97,7 +131,8 @@ class Clients:
             return []
         if message.only_asking and self.room and (self.admission is None or self.admission.would_admit(now)):
             return accept
-        verdict = self._verdict(route, b"" if message.only_asking else message.ticket or b"", now)
+        ticket = b"" if message.only_asking else message.ticket or b""
+        verdict = self._verdict(route, ticket, now, only_asking=message.only_asking)
         if verdict.admitted:
             return accept
         refuse = ProbeRefuse(
@@ -117,7 +152,8 @@ class Clients:
             return [Send(sender, refused)]
         for old in [peer for peer, held in self._clients.items() if held.node == message.node and peer != sender]:
             del self._clients[old]  # the same node again, after its line changed
-        self._clients[sender] = _Client(message.node, party.name, _seen(route))
+        self._clients[sender] = _Client(message.node, party.name, _seen(route), at=route)
+        self._turned_away.pop(_host(route), None)
         attached = Attached(
             node=self.node,
             observed=_seen(route),
@@ -133,7 +169,7 @@ class Clients:
         if sender in self._clients or self.link_to(message.node) is not None:
             return None
         told_to_come = self.admission is not None and self.admission.redeem(_host(route), message.ticket or b"", now)
-        if told_to_come and len(self._clients) < self.most:
+        if told_to_come and len(self._clients) < self.most and not self.closed:
             return None
         verdict = self._verdict(route, message.ticket or b"", now, reachable=True)
         if verdict.admitted:
@@ -144,7 +180,14 @@ class Clients:
             supernodes=self.known(), retry_after=verdict.wait, ticket=verdict.ticket or None, request=message.request
         )
 
-    def _verdict(self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False) -> Verdict:
+    def _verdict(
+        self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False, only_asking: bool = False
+    ) -> Verdict:
+        if not self.room and not self.closed and not only_asking:
+            self._turned_away.pop(_host(route), None)
+            self._turned_away[_host(route)] = now
+            if len(self._turned_away) > MAX_TURNED_AWAY:
+                self._turned_away.popitem(last=False)
         if self.admission is None:
             return Verdict(bool(self.room), 0 if self.room else int(FULL), proven=True)
         room = self.room > 0
@@ -153,9 +196,12 @@ class Clients:
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
         observed, client, seen = None, self._clients.get(sender), _seen(route)
-        if client is not None and client.told != seen:
-            client.told = observed = seen
-        return [Send(sender, Pong(observed=observed, request=message.request))]
+        if client is not None:
+            client.ready, client.at = message.ready, route
+            if client.told != seen:
+                client.told = observed = seen
+        wanted = self.wanted if message.ready else 0
+        return [Send(sender, Pong(observed=observed, wanted=wanted, request=message.request))]
 
     def left(self, message: Leave, sender: Peer) -> Effects:
         """A goodbye."""

@@ -44,13 +44,14 @@ from random import Random
 from halloo.base.address import Address, Peer, Route, Stream, Wire
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
-from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
+from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Probe, ProbeAccept, ProbeRefuse
+from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
 from halloo.overlay.promises import Promise, Promises
 from halloo.overlay.scout import Scout
 
-__all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "State", "Way"]
+__all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
 
 
 LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
@@ -102,6 +103,13 @@ class Lost(Event):
 
     supernode: Address
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted(Event):
+    """Our supernode retires, and we are attached to another: the link ``left`` to the old one still stands."""
+
+    left: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,10 @@ class Join:
     _promises: Promises = field(default_factory=Promises)
     _heard_by_udp: bool = False
     """Whether a probe was answered in this search: connections are for those whose datagrams do not pass."""
+    ready: bool = False
+    """Whether we would be a supernode: our own one hears of it."""
+    _moving: bool = False
+    """Whether another supernode is looked for while ours still serves us."""
     _referred: int = 0
     _hinted: float = -inf
 
@@ -193,7 +205,7 @@ class Join:
         """Say goodbye and stay off line."""
         out: Effects = [Send(self.peer, Leave()), Unlink(self.peer, "left")] if self.peer is not None else []
         out += self._drop_attempts()
-        self.state, self.peer, self.supernode = State.IDLE, None, None
+        self.state, self.peer, self.supernode, self._moving = State.IDLE, None, None, False
         self._steps.clear()
         self._probes.clear()
         self._promises.forget()
@@ -252,7 +264,7 @@ class Join:
             return []
         lost = Lost(self.supernode, reason)
         self.cache.failed(self.supernode, now + self.wall)
-        self.peer, self.supernode, self.state = None, None, State.IDLE
+        self.peer, self.supernode, self.state, self._moving = None, None, State.IDLE, False
         self.timers.clear()
         self.scout.rest()
         return [lost, *self.begin(now)]
@@ -268,8 +280,8 @@ class Join:
                 if self.state is State.CLIMBING:
                     out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
                 return out
-            case Pong():
-                return []
+            case Move() if sender == self.peer and self.state is State.ATTACHED:
+                return self._move(message, now)
         return []
 
     def wake(self, now: float) -> Effects:
@@ -287,7 +299,29 @@ class Join:
                     out += self._round_over(now)
                 case Timer.PING if self.peer is not None:
                     self.timers[Timer.PING] = now + self.timings.ping
-                    out.append(Send(self.peer, Ping(request=self.requests() & 0xFFFF)))
+                    out.append(Send(self.peer, Ping(ready=self.ready, request=self.requests() & 0xFFFF)))
+        return out
+
+    # --- to another one
+
+    def _move(self, message: Move, now: float) -> Effects:
+        """Our supernode retires: look for another, and keep it until that one has taken us."""
+        assert self.supernode is not None
+        others = [one for one in message.supernodes if one != self.supernode]
+        self.cache.add(others, self.supernode, wall=now + self.wall)
+        self._began, self._round, self._moving = now, 0, True
+        self._tried.clear()
+        self._turned = dict.fromkeys([self.supernode])
+        self._silent.clear()
+        self._heard_by_udp = False
+        return self._climb(now)
+
+    def _stay(self, now: float) -> Effects:
+        """Nobody has taken us so far; our supernode will say so again."""
+        out = self._stop_climbing()
+        self._promises.forget()
+        self.state, self._moving = State.ATTACHED, False
+        self.timers[Timer.PING] = now
         return out
 
     # --- a round
@@ -314,6 +348,8 @@ class Join:
         """Whom to try in this round: spares, then the best of the cache, none twice before all had their turn."""
         most = self.timings.ladder.entries
         not_now = self._promises.not_now(now)
+        if self._moving and self.supernode is not None:
+            not_now = {*not_now, self.supernode}
         spares = [spare for spare in self.scout.spares if spare not in not_now and spare not in self._turned]
         chosen = spares[:most]
         but = {*not_now, *self._turned, *chosen}
@@ -376,8 +412,8 @@ class Join:
     ) -> Effects:
         """A supernode that cannot take us now.  ``has_place``: and has kept us a place, as far as it keeps any."""
         self.cache.add(message.supernodes, address, wall=now + self.wall)
-        if not self.timings.patient:
-            return []
+        if not self.timings.patient or self._moving:
+            return self._refer(message.supernodes, way, now)
         soonest = min(self.timings.pause, SOONEST * 2.0 ** min(self._round, LONGEST_DOUBLING))
         at = now + max(soonest, message.retry_after + self.rng.random() / 4)
         promise = Promise(address, at, message.ticket or b"", way)
@@ -428,7 +464,8 @@ class Join:
             self.cache.add(message.supernodes, teller, wall=now + self.wall)
         if attempt is None or self.state is not State.CLIMBING:
             return []
-        self.state, self.peer, self.supernode = State.ATTACHED, sender, attempt.address
+        left = self.peer if self._moving else None
+        self.state, self.peer, self.supernode, self._moving = State.ATTACHED, sender, attempt.address, False
         self.cache.succeeded(attempt.address, now + self.wall, attempt.round_trip)
         for address in self._silent:
             if address != attempt.address:
@@ -443,7 +480,8 @@ class Join:
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
-        return [*out, *self._drop_attempts(), joined]
+        out += [*self._drop_attempts(), joined]
+        return out if left is None else [*out, Shifted(left)]
 
     def _drop_attempts(self) -> list[Effect]:
         dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
@@ -453,6 +491,8 @@ class Join:
     def _round_over(self, now: float) -> Effects:
         for address in (*self._probes, *(attempt.address for attempt in self._attempts.values())):
             self._silent[address] = None
+        if self._moving:
+            return self._stay(now)
         self._round += 1
         if self.timings.rounds and self._round >= self.timings.rounds:
             out = self._stop_climbing()

@@ -6,6 +6,7 @@
     identity/known.json     whose key was seen when                          mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
+    lending.json            what the owner lends to others, should they need a supernode
 
 Every file is replaced whole, so that a crash leaves the old one; one that cannot be read is kept aside, not deleted.
 """
@@ -27,6 +28,7 @@ from halloo.messages.credential import Claims, credential_of
 from halloo.messages.log import SignedHead
 from halloo.node.descriptor import Descriptor, from_toml
 from halloo.overlay.hostcache import HostCache
+from halloo.overlay.promotion import Consent, Lending
 from halloo.runtime.acquaintances import Acquaintances
 
 __all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "memory_text", "read_memory", "replace_file"]
@@ -216,6 +218,31 @@ class Home:
         """Write the host cache."""
         replace_file(self.path / "hostcache", cache.dump().encode())
         cache.changed = False
+
+    def lending(self) -> tuple[Lending, str]:
+        """What the owner lends to others, and a warning where the file was damaged (it is kept aside: nothing then)."""
+        path = self.path / "lending.json"
+        try:
+            table = json.loads(path.read_text("utf-8"))
+            clients, rate, cpu = int(table["clients"]), float(table["rate"]), float(table["cpu"])
+            if not (0 < clients <= 100_000 and 0 < rate < 1e12 and 0 < cpu <= 1):
+                raise ValueError("a figure out of range")
+            return Lending(Consent(table["consent"]), clients, rate, cpu), ""
+        except FileNotFoundError:
+            return Lending(), ""
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
+            kept = _set_aside(path, "damaged")
+            return Lending(), f"what is lent to others could not be read ({fault}): nothing; the file is kept as {kept}"
+
+    def keep_lending(self, lending: Lending) -> None:
+        """Remember what the owner lends."""
+        table = {
+            "consent": lending.consent.value,
+            "clients": lending.clients,
+            "rate": lending.rate,
+            "cpu": lending.cpu,
+        }
+        replace_file(self.path / "lending.json", json.dumps(table, indent=1).encode())
 
     def port(self) -> int:
         """The port kept from the first start; 0 while there is none."""

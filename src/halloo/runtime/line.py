@@ -27,6 +27,7 @@ from halloo.overlay.admission import Pace
 from halloo.overlay.hearsay import is_loopback
 from halloo.overlay.hostcache import HostCache, Source
 from halloo.overlay.join import Joined, JoinFailed, Lost, State
+from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.publish import Published
 from halloo.runtime.errands import NetworkUnreachable, holds_its_key
 from halloo.runtime.home import Account, NotLoggedIn
@@ -34,6 +35,7 @@ from halloo.runtime.keylog import key_log
 from halloo.runtime.lan import Neighbours
 from halloo.runtime.loop import Driver, wall_offset
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
+from halloo.runtime.strength import EVERY, measured
 from halloo.runtime.tcp import Connector, Proxy, Wrapping
 
 __all__ = ["Capacity", "Line"]
@@ -68,6 +70,8 @@ class Line:
         """Whether supernodes tell of themselves, and are looked for, on the local network; the same."""
         self.memory = Memory()
         """What audits of the own name have seen; set it before ``open``."""
+        self.lending = Lending()
+        """What the owner lends to others as a supernode, should they need it; the same."""
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._driver: Driver | None = None
         self._node: Node | None = None
@@ -114,10 +118,13 @@ class Line:
             max_relayed=capacity.relayed,
             pace=capacity.pace,
             memory=self.memory,
+            lending=self.lending,
         )
         self._node = Node(setup)
         station.mind = self._node
         self.opened_at = self.driver.now
+        if self.lending.consent is not Consent.NO:
+            self._start(self._measure())
         if self.lan and not self._is_only_here():
             self._neighbours = Neighbours(self.descriptor.id, self._found_near, self.on_warning)
             if supernode:
@@ -240,6 +247,14 @@ class Line:
         named = (*self.descriptor.supernodes, *self.descriptor.servers)
         here = self.address is not None and is_loopback(self.address.host)
         return here or (bool(named) and all(is_loopback(address.host) for address in named))
+
+    async def _measure(self) -> None:
+        """See now and then what the machine can spare; where that is too little nobody new is taken."""
+        while True:
+            promotion = self.node.roles.promotion
+            promotion.strength = measured(self.lending.rate)
+            self.node.roles.strain(self.driver.now)
+            await asyncio.sleep(EVERY)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

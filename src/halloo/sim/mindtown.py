@@ -24,6 +24,7 @@ from halloo.node.profile import Profile
 from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
+from halloo.overlay.promotion import Lending
 from halloo.sim.certifying import certified
 from halloo.sim.desk import Work
 from halloo.sim.minds import Dweller, DwellerOwner, MindWorld
@@ -50,6 +51,8 @@ class Household:
     credential: bytes
     cache: HostCache = field(default_factory=HostCache)
     kind: BoxKind | None = None
+    lending: Lending = field(default_factory=Lending)
+    """What its owner lends to others, should they need a supernode."""
     starts: int = 0
 
     @property
@@ -120,12 +123,13 @@ class MindTown:
         kind: BoxKind | None = None,
         user: bool = False,
         known: Iterable[Address] = (),
+        lending: Lending | None = None,
     ) -> Household:
         """Somebody who may start a node; ``known``: supernodes that he knows of besides those of the description."""
         rng = Random(f"{self.seed}/who/{name}")
         private = self.suite.identity.make(rng)
         credential = self.credential(name, self.suite.identity.public(private)) if user else b""
-        household = Household(name, address, supernode, private, credential, kind=kind)
+        household = Household(name, address, supernode, private, credential, kind=kind, lending=lending or Lending())
         household.cache.add(known)
         self.households[name] = household
         return household
@@ -147,6 +151,7 @@ class MindTown:
             supernode=held.supernode,
             max_clients=self.max_clients,
             pace=self.pace,
+            lending=held.lending,
         )
         node = Node(setup)
         held.cache = node.cache

@@ -1,0 +1,164 @@
+"""Supernodes out of users: as many as are needed, of those who can and will, and they go without harm."""
+
+from __future__ import annotations
+
+import pytest
+
+from halloo.node.roles import Demoted, Promoted
+from halloo.overlay.join import Lost, State
+from halloo.overlay.promotion import Consent, Lending
+from halloo.overlay.search import SearchDone
+from halloo.path.reach import Policy
+from halloo.sim.mindtown import MindTown, user_address
+from halloo.sim.nat import KINDS
+from halloo.sim.town import Town
+
+ROOM = 10  # nodes of one supernode
+WILLING = Lending(Consent.YES, clients=ROOM)
+KEPT = (Promoted, Demoted, Lost, SearchDone)
+
+
+def grown(town: MindTown) -> list[str]:
+    """Users who have become supernodes."""
+    return [name for name in town.world.dwellers if name.startswith("user") and town.node(name).supernode is not None]
+
+
+def on_line(town: MindTown, names: list[str]) -> int:
+    return sum(town.node(name).join.state is State.ATTACHED for name in names)
+
+
+def filled(
+    seed: int, users: int = 40, *, supernodes: int = 3, willing: int = 24, boxed: str = "", lending: Lending = WILLING
+) -> tuple[MindTown, list[str]]:
+    """A town whose supernodes have little room; ``boxed``: what kind of box those who lend are behind."""
+    town = MindTown(seed, supernodes, recorded=KEPT, max_clients=ROOM)
+    for i in range(supernodes):
+        town.start(f"supernode{i}")
+    names = [f"user{number}" for number in range(users)]
+    for number, name in enumerate(names):
+        kind = KINDS[boxed] if boxed else None
+        lent = lending if number < willing else None
+        town.household(
+            name, user_address(number, inside=kind is not None and kind.translates), kind=kind, user=True, lending=lent
+        )
+        town.start(name)
+    return town, names
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_town_with_too_little_room_gets_more_supernodes(seed: int) -> None:
+    town, names = filled(seed)
+    town.world.run(900.0)
+    assert on_line(town, names) == len(names)
+    assert 3 <= len(grown(town)) <= 7  # 40 users and half as much again want 60 places: three more of ten
+    assert not town.world.events(Demoted)
+
+
+@pytest.mark.parametrize("kind", ["address-restricted", "port-restricted", "symmetric", "udp-blocked"])
+def test_who_is_not_reached_by_strangers_never_serves(kind: str) -> None:
+    town, names = filled(3, boxed=kind)
+    town.world.run(1_500.0)
+    assert not town.world.events(Promoted)
+    assert on_line(town, names) == 3 * ROOM
+    assert not any(town.node(name).roles.promotion.ready(1_500.0) for name in names)
+
+
+def test_nobody_serves_without_his_owners_consent() -> None:
+    town, names = filled(4, lending=Lending(Consent.NO, clients=ROOM))
+    town.world.run(1_500.0)
+    assert not town.world.events(Promoted)
+    assert on_line(town, names) == 3 * ROOM
+
+
+def served(seed: int = 5) -> tuple[MindTown, list[str], str]:
+    """A town in which users serve, and the one of them with most nodes."""
+    town, names = filled(seed)
+    town.world.run(900.0)
+    busiest = max(grown(town), key=lambda name: len(town.node(name).supernode.clients))  # type: ignore[union-attr]
+    return town, names, busiest
+
+
+def find(town: MindTown, who: str, name: str) -> bool:
+    node, began = town.node(who), town.world.now
+    number, effects = node.searches.find(name, began)
+    town.act(who, effects)
+    town.world.run(began + 10.0, lambda: any(one.number == number for one in town.world.events(SearchDone, who)))
+    return any(one.entries for one in town.world.events(SearchDone, who) if one.number == number)
+
+
+def test_a_supernode_goes_and_nobody_is_lost() -> None:
+    town, names, going = served()
+    supernode = town.node(going).supernode
+    assert supernode is not None
+    assert len(supernode.clients) >= 2
+    assert len(supernode.directory) >= 5
+    town.act(going, town.node(going).roles.demote("the owner wishes it", town.world.now))
+    began = town.world.now
+    town.world.run(began + 300.0, lambda: town.node(going).supernode is None)
+    assert town.node(going).supernode is None
+    assert town.world.events(Demoted, going)
+    town.world.run(town.world.now + 30.0)
+    assert not [event for at, _, event in town.world.story if isinstance(event, Lost) and at >= began]
+    assert on_line(town, names) == len(names)
+    assert all(find(town, "user1", name) for name in names)
+    assert town.node(going).join.state is State.ATTACHED
+
+
+def test_a_call_through_a_supernode_that_goes_is_heard_to_its_end() -> None:
+    town, names, going = served()
+    world, supernode, relayer = town.world, town.node(going).supernode, town.node(going).relayer
+    assert supernode is not None
+    assert relayer is not None
+    callee = next(name for name in names if town.node(name).join.supernode == supernode.listening)
+    caller = next(name for name in names if town.node(name).join.supernode != supernode.listening)
+    call, effects = town.node(caller).calls.dial(callee, Policy.RELAYED, world.now)
+    town.act(caller, effects)
+    world.run(world.now + 5.0, lambda: bool(town.node(callee).calls.ringing))
+    (ringing,) = town.node(callee).calls.ringing
+    town.act(callee, town.node(callee).calls.answer(ringing, world.now))
+
+    def speaks() -> bool:
+        for name, number in ((caller, call), (callee, ringing)):
+            town.act(name, town.node(name).calls.speak(number, bytes(1920), world.now))
+        return bool(town.node(caller).calls.active)
+
+    world.every(0.1, speaks)
+    town.act(going, town.node(going).roles.demote("the owner wishes it", world.now))
+    world.run(world.now + 80.0)
+    assert relayer.channels == 1
+    assert town.node(caller).calls.active
+    assert town.node(callee).calls.active
+    assert len(supernode.clients) == 0
+    assert town.node(callee).join.supernode != supernode.listening
+    town.act(caller, town.node(caller).calls.hang_up(call, world.now))
+    world.run(world.now + 60.0)
+    assert town.node(going).supernode is None
+
+
+def test_who_serves_still_calls_and_is_found() -> None:
+    town, names, serving = served(6)
+    other = next(name for name in names if name != serving)
+    assert find(town, other, serving)
+    assert find(town, serving, other)
+
+
+def test_nobody_flaps() -> None:
+    town, names = filled(7)
+    town.world.run(2 * 3600.0)
+    changes = len(town.world.events(Promoted)) + len(town.world.events(Demoted))
+    assert changes <= 7
+    assert on_line(town, names) == len(names)
+
+
+def test_a_village_grows_from_one_supernode_in_a_world_of_bytes() -> None:
+    town = Town(8, supernodes=1, spread=True)
+    (first,) = (name for name in town.world.residents if name.startswith("supernode"))
+    supernode = town.node(first).supernode
+    assert supernode is not None
+    supernode.clients.most = ROOM
+    names = [f"user{number}" for number in range(12)]
+    for name in names:
+        town.user(name, lending=WILLING)
+    town.world.run(900.0, lambda: all(town.node(name).join.state is State.ATTACHED for name in names))
+    assert all(town.node(name).join.state is State.ATTACHED for name in names)
+    assert town.world.events(Promoted)
