@@ -421,7 +421,7 @@ SUBJECTS: tuple[Subject, ...] = (
         hears=(role.ReachAnswer, role.Reached),
         intents={
             "lend": lambda it, rng, now: it.lend(Lending(rng.choice(list(Consent))), now),
-            "wanted": lambda it, rng, now: it.wanted(rng.choice([0, 1, 1_000_000]), now),
+            "wanted": lambda it, rng, now: it.wanted(rng.choice([0, 1, 1_000_000]), [any_address(rng)], now),
         },
         tidings={
             "attached": lambda it, rng, now: it.attached(_either(rng, None, peer(rng)), now),

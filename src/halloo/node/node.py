@@ -226,7 +226,9 @@ class Node:
         return self.join.receive(message, sender, now)
 
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.join.probed(message, sender, now) if not isinstance(sender, int) else []
+        if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
+            return []
+        return self.join.probed(message, sender, now)
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
         if self.supernode is None:
@@ -268,7 +270,7 @@ class Node:
         """Our address has changed under us: whoever looks us up should hear of it."""
         out = self.join.receive(message, sender, now)
         if sender == self.join.peer:
-            out += self.roles.promotion.wanted(message.wanted, now)
+            out += self.roles.wanted(message.wanted, now)
         if message.observed is None or sender != self.join.peer:
             return out
         self.observed = message.observed

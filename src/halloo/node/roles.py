@@ -20,6 +20,7 @@ from halloo.messages.overlay import Leave, Ping
 from halloo.messages.role import Reached, ReachPassed
 from halloo.overlay.admission import Admission
 from halloo.overlay.join import Shifted
+from halloo.overlay.opinions import ASKED
 from halloo.overlay.promotion import Called, Dismissed, Lending, Promotion
 from halloo.overlay.retirement import Retired
 from halloo.overlay.roster import Registrar
@@ -140,6 +141,14 @@ class Roles:
             supernode.clients.closed = not self.promotion.strong()
 
     # --- what the node hears
+
+    def wanted(self, chance: int, now: float) -> Effects:
+        """Our supernode tells of a need; do others see it?"""
+        if not chance or not self.promotion.ready(now):
+            return []
+        setup, own = self._setup, self._node.join.supernode
+        others = setup.cache.best(ASKED, setup.rng, now + setup.wall, (own,) if own is not None else ())
+        return self.promotion.wanted(chance, others, now)
 
     def pass_on(self, message: ReachPassed, sender: Any, now: float) -> Effects:
         """We are the third: reach a node that our supernode, or another one, names.  Raises PeerError."""

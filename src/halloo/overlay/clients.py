@@ -125,7 +125,8 @@ class Clients:
     def probed(self, message: Probe, route: Route, now: float) -> Effects:
         """A probe, in the open."""
         observed = route.address if isinstance(route, Wire) else None
-        accept: Effects = [Send(route, ProbeAccept(observed=observed, request=message.request))]
+        wanted = self.wanted if message.only_asking else 0
+        accept: Effects = [Send(route, ProbeAccept(observed=observed, wanted=wanted, request=message.request))]
         if message.only_asking and message.ticket and self.admission is not None:
             self.admission.give_back(_host(route), message.ticket, now)
             return []
@@ -138,6 +139,7 @@ class Clients:
         refuse = ProbeRefuse(
             supernodes=self.known()[: MANY if verdict.proven else FEW],
             retry_after=verdict.wait,
+            wanted=wanted,
             ticket=verdict.ticket or None,
             request=message.request,
         )

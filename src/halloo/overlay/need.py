@@ -4,15 +4,19 @@ Every member says in its standing how many nodes it has, how many more it would 
 help, and how many hosts it lately had no room for.  From that each member computes the same need.  It tells its ready
 nodes the chance with which one of them should become a supernode: need / candidates, so that as many come as are
 wanted, though nobody speaks with anybody about it.
+
+What a member says of itself may be a lie.  Up to three of ten who lie, each as he likes, move the need by a share of
+the block, never to all or nothing: nobody counts for more than twice what the larger of the others have, and of hosts
+that found no room as many are believed as three of ten say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Protocol
 
-__all__ = ["LEAST", "chance", "shortage", "surplus"]
+__all__ = ["KEPT", "LEAST", "chance", "shortage", "surplus"]
 
 SPARE = 0.5  # room that a block keeps free, as a share of its nodes: a third of its supernodes may vanish at once
 MUCH = 1.5  # the same, above which it has too much: far from SPARE, so that nobody comes and goes
@@ -22,6 +26,8 @@ MILLION = 1_000_000
 GENTLY = 0.5  # of the need, what is asked for at a time: who has just come is not known to all yet
 MOST = 0.5  # chance told at most: a single liar does not make supernodes of all his nodes at once
 REFUSED = 1.0  # refused hosts that count at most, as a multiple of the nodes there are: who refuses may be lied to
+LIARS = 0.3  # of the members, how many may say what they like of themselves
+TIMES = 2.0  # what the larger of the others have, for how much of it a member counts at most
 
 
 class Burdened(Protocol):
@@ -49,7 +55,7 @@ def shortage(members: Iterable[Burdened]) -> int:
     known = list(members)
     clients, places = _sums(known)
     mean = max(1.0, places / max(1, len(known)))
-    waiting = min(max((one.refused for one in known), default=0), REFUSED * max(clients, mean))
+    waiting = min(_believed([one.refused for one in known]), REFUSED * max(clients, mean))
     short = (1 + SPARE) * (clients + waiting) - places
     return max(ceil(short / mean), LEAST - len(known), 0)
 
@@ -57,7 +63,7 @@ def shortage(members: Iterable[Burdened]) -> int:
 def chance(members: Iterable[Burdened]) -> int:
     """With which chance, in millionths, each node that is ready should become a supernode."""
     known = list(members)
-    ready = sum(one.ready for one in known)
+    ready = _ready(known)
     if not ready:
         return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
     return min(round(MOST * MILLION), round(GENTLY * shortage(known) * MILLION / ready))
@@ -71,6 +77,23 @@ def surplus(members: Iterable[Burdened]) -> int:
     return max(0, min(int((places - (1 + MUCH) * clients) / mean), len(known) - KEPT))
 
 
-def _sums(known: list[Burdened]) -> tuple[int, int]:
-    clients = sum(one.clients for one in known)
-    return clients, clients + sum(one.room for one in known)
+def _believed(values: Sequence[int]) -> int:
+    """The most that more than three of ten members have, or say that they have."""
+    return sorted(values, reverse=True)[int(LIARS * len(values))] if values else 0
+
+
+def _sums(known: Sequence[Burdened]) -> tuple[float, float]:
+    """Nodes and places of a block.  Who says that he has very many counts as one of the larger, as full as he says."""
+    most = TIMES * _believed([one.clients + one.room for one in known])
+    clients = places = 0.0
+    for one in known:
+        own = one.clients + one.room
+        share = min(1.0, most / own) if own else 0.0
+        clients += share * one.clients
+        places += share * own
+    return clients, places
+
+
+def _ready(known: Sequence[Burdened]) -> float:
+    most = TIMES * _believed([one.ready for one in known if one.ready])
+    return sum(min(one.ready, one.clients, most) for one in known)

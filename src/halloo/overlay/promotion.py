@@ -5,16 +5,18 @@
       |                             | --- ReachPassed -------> |
       | <-- Reached (open) ----------------------------------- |   counts only from who was never written to
       | --- Ping: ready ----------> |
-      | <-- Pong: wanted ---------- |   with this chance, become one
+      | <-- Pong: wanted ---------- |   with this chance, and if others see it too, become one
 
 Nobody serves without his owner's consent.  What a node is fit for is measured, not claimed: strangers reach it, it has
 been on line for a while, and the machine has power to spare.  Need comes from the supernodes; chance keeps all who hear
-of it from stepping in at once.  Who stops waits for long before he serves again, so that nobody flaps.
+of it from stepping in at once; whether others see the same need is asked of them (``opinions.py``).
+Who stops waits for long before he serves again, so that nobody flaps.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -23,8 +25,10 @@ from random import Random
 from halloo.base.address import Address, Peer, Route, Wire
 from halloo.base.effects import Send
 from halloo.base.machine import Effects, Event, Numbers, Timers
+from halloo.messages.overlay import ProbeAccept, ProbeRefuse
 from halloo.messages.role import ReachAnswer, ReachAsked, Reached
 from halloo.overlay.hearsay import is_loopback, is_private
+from halloo.overlay.opinions import Opinions
 
 __all__ = ["Called", "Consent", "Dismissed", "Lending", "Promotion", "Strength"]
 
@@ -43,6 +47,7 @@ LEAST_MEMORY = 64e6  # bytes free: eight hundred nodes and their records take a 
 RESTS_FOR = 3_600.0  # seconds after serving before a node serves again
 WEIGHED_EVERY = 600.0  # seconds between looks at whether the block could do without us
 IDLE_FOR = 7_200.0  # seconds for which it has to, before anybody leaves: a day has its hours
+MOST_TOLD = 0.5  # chance that is believed at most, whatever our supernode says
 MAX_WRITTEN = 2_048  # hosts remembered that we wrote to; who writes to more is proved less easily, never wrongly
 MAX_PROOFS = 16  # third nodes remembered that reached us
 
@@ -118,6 +123,7 @@ class Promotion:
     timers: Timers = field(default_factory=Timers)
     reached_at: Address | None = None
     """The address at which third nodes reached us."""
+    opinions: Opinions = field(init=False)
     _began: float = inf
     _supernode: Peer | None = None
     _token: bytes = b""
@@ -132,10 +138,13 @@ class Promotion:
     _rests_until: float = -inf
     _surplus_since: float = inf
 
+    def __post_init__(self) -> None:
+        self.opinions = Opinions(self.requests)
+
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self.timers.next
+        return min(self.timers.next, self.opinions.until)
 
     def consents(self) -> bool:
         """Whether the owner does."""
@@ -192,6 +201,7 @@ class Promotion:
     def attached(self, supernode: Peer | None, now: float) -> Effects:
         """The supernode changed."""
         self._supernode = supernode
+        self.opinions.forget()
         if supernode is not None and self._began == inf:
             self._began = now
             self._arm(now, UPTIME / 2 * (0.5 + self.rng.random()))
@@ -239,18 +249,26 @@ class Promotion:
         self._prove(route.address, now)
         return []
 
-    def wanted(self, chance: int, now: float) -> Effects:
-        """Our supernode says with which chance, in millionths, who is ready should serve."""
-        if not chance or not self.ready(now) or self.rng.random() * 1_000_000 >= chance:
+    def wanted(self, chance: int, others: Sequence[Address], now: float) -> Effects:
+        """Our supernode says with which chance, in millionths, who is ready should serve; ``others`` may deny it."""
+        if not chance or not self.ready(now) or not self.opinions.believes(now):
             return []
-        assert self.reached_at is not None
-        return [Called(self.reached_at)]
+        if self.rng.random() >= min(MOST_TOLD, chance / 1_000_000):
+            return []
+        return self.opinions.ask(others, now)
+
+    def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> bool:
+        """An answer to a probe in the open; whether it was an opinion that we asked for."""
+        return isinstance(route, Wire) and self.opinions.hear(message, route.address, now)
 
     def wake(self, now: float) -> Effects:
         """Have our reach proved; weigh whether we are needed."""
         out: Effects = []
         for timer in self.timers.due(now):
             out += self._ask(now) if timer is Timer.PROVE else self._weigh(now)
+        if self.opinions.until <= now and self.opinions.count(now) and self.ready(now):
+            assert self.reached_at is not None
+            out.append(Called(self.reached_at))
         return out
 
     # --- inside
