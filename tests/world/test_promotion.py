@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from halloo.node.roles import Demoted, Promoted
-from halloo.overlay.join import Lost, State
+from halloo.overlay.join import Lost
 from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -24,7 +24,7 @@ def grown(town: MindTown) -> list[str]:
 
 
 def on_line(town: MindTown, names: list[str]) -> int:
-    return sum(town.node(name).join.state is State.ATTACHED for name in names)
+    return sum(town.node(name).join.peer is not None for name in names)
 
 
 def filled(
@@ -101,7 +101,7 @@ def test_a_supernode_goes_and_nobody_is_lost() -> None:
     assert not [event for at, _, event in town.world.story if isinstance(event, Lost) and at >= began]
     assert on_line(town, names) == len(names)
     assert all(find(town, "user1", name) for name in names)
-    assert town.node(going).join.state is State.ATTACHED
+    assert town.node(going).join.peer is not None
 
 
 def test_a_call_through_a_supernode_that_goes_is_heard_to_its_end() -> None:
@@ -142,9 +142,94 @@ def test_who_serves_still_calls_and_is_found() -> None:
     assert find(town, serving, other)
 
 
+def alone(seed: int) -> tuple[MindTown, list[str], str]:
+    """A town in which the only supernode from birth dies, and one user serves all the others."""
+    town, names = filled(seed, 9, supernodes=1, willing=1)
+    town.world.run(900.0)
+    assert grown(town) == ["user0"]
+    town.stop("supernode0")
+    town.world.run(town.world.now + 180.0)
+    return town, names, "user0"
+
+
+def test_the_last_supernode_is_still_a_telephone() -> None:
+    town, names, last = alone(11)
+    assert on_line(town, names) == len(names)
+    assert town.node(last).join.peer == town.node(last).roles.loopback.peer
+    assert find(town, "user5", last)
+    assert find(town, last, "user5")
+    _, effects = town.node("user3").calls.dial(last, Policy.ANY, town.world.now)
+    town.act("user3", effects)
+    town.world.run(town.world.now + 5.0, lambda: bool(town.node(last).calls.ringing))
+    assert town.node(last).calls.ringing
+    began = town.world.now
+    town.start("supernode0")
+    town.world.run(began + 180.0)
+    node = town.node(last)
+    assert node.join.peer is not None
+    assert node.roles.loopback.peer is None
+    assert node.join.supernode != node.supernode.listening  # type: ignore[union-attr]
+    assert not [event for at, who, event in town.world.story if isinstance(event, Lost) and at > began and who == last]
+    assert find(town, "user5", last)
+
+
+def test_the_last_supernode_may_rest_too() -> None:
+    town, _, last = alone(12)
+    town.act(last, town.node(last).roles.demote("the owner wishes it", town.world.now))
+    town.world.run(town.world.now + 1_000.0)
+    assert town.node(last).supernode is None
+    assert town.node(last).join.peer is None
+
+
+@pytest.mark.parametrize(("away", "resumes"), [(100.0, True), (900.0, False)])
+def test_who_served_a_moment_ago_serves_again(away: float, resumes: bool) -> None:
+    town, _, serving = served(9)
+    since = town.node(serving).supernode.block.me.since  # type: ignore[union-attr]
+    town.stop(serving)
+    town.world.run(town.world.now + away)
+    town.start(serving)
+    town.world.run(town.world.now + 40.0)
+    supernode = town.node(serving).supernode
+    assert (supernode is not None) == resumes
+    if supernode is not None:
+        assert supernode.block.me.since == since
+
+
+def test_who_served_alone_serves_again_though_nobody_answers() -> None:
+    town, names, last = alone(13)
+    town.stop(last)
+    town.world.run(town.world.now + 60.0)
+    assert on_line(town, names[1:]) == 0
+    town.start(last)
+    town.world.run(town.world.now + 180.0)
+    assert on_line(town, names) == len(names)
+
+
+def test_a_supernode_that_lies_of_need_makes_nobody_one() -> None:
+    town, names = filled(14, 20, willing=20)
+    for number in range(3):
+        supernode = town.node(f"supernode{number}").supernode
+        assert supernode is not None
+        supernode.clients.most = 100  # there is room enough
+    liar = town.node("supernode0").supernode
+    assert liar is not None
+    town.world.run(60.0)
+    nodes = [name for name in names if town.node(name).join.supernode == liar.listening]
+    assert nodes
+
+    def lies() -> bool:
+        liar.clients.wanted = 1_000_000
+        return True
+
+    town.world.every(0.5, lies)
+    town.world.run(1_800.0)
+    assert any(town.node(name).roles.promotion.ready(town.world.now) for name in nodes)
+    assert not town.world.events(Promoted)
+
+
 def test_nobody_flaps() -> None:
     town, names = filled(7)
-    town.world.run(2 * 3600.0)
+    town.world.run(3600.0)
     changes = len(town.world.events(Promoted)) + len(town.world.events(Demoted))
     assert changes <= 7
     assert on_line(town, names) == len(names)
@@ -159,6 +244,6 @@ def test_a_village_grows_from_one_supernode_in_a_world_of_bytes() -> None:
     names = [f"user{number}" for number in range(12)]
     for name in names:
         town.user(name, lending=WILLING)
-    town.world.run(900.0, lambda: all(town.node(name).join.state is State.ATTACHED for name in names))
-    assert all(town.node(name).join.state is State.ATTACHED for name in names)
+    town.world.run(900.0, lambda: all(town.node(name).join.peer is not None for name in names))
+    assert all(town.node(name).join.peer is not None for name in names)
     assert town.world.events(Promoted)

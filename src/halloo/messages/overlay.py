@@ -125,9 +125,11 @@ class Ping(Message):
 class Pong(Message):
     """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last.
 
-    ``wanted``: the chance, in millionths, with which a node that is ready should become a supernode now.
+    ``wanted``: the chance, in millionths, with which a node that is ready should become a supernode now;
+    ``supernodes``: some that are new.
     """
 
     observed: Address | None = address(0x11, default=None)
     wanted: int = number(0x03, most=1_000_000, default=0)
+    supernodes: tuple[Address, ...] = addresses(0x02, most=4, default=())
     request: int = request_id(default=0)

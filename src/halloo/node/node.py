@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from halloo.base.address import Address, Channel, Peer, Route, Wire
-from halloo.base.effects import Accept, Release
+from halloo.base.effects import Accept, Release, Send, Unlink
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
@@ -28,7 +28,7 @@ from halloo.messages import login as letters
 from halloo.messages.credential import Party
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
-from halloo.node.roles import Roles, make_supernode
+from halloo.node.roles import Roles, Served, make_supernode
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
@@ -68,6 +68,8 @@ class NodeSetup:
     """What earlier audits of the own name have seen."""
     lending: Lending = field(default_factory=Lending)
     """What the owner of an ordinary node lends to others, should they need it."""
+    served: Served | None = None
+    """As what it served others until it was ended, not long ago."""
 
 
 class Node:
@@ -113,6 +115,7 @@ class Node:
     def begin(self, now: float) -> Effects:
         """Come on line: join, or take up a supernode's duties."""
         papers = self.papers.begin(now)
+        self.roles.begin(now)
         if self.supernode is not None and self.born_supernode:
             self.online_since = now
             return self._react(papers + self.supernode.begin(now), now)
@@ -348,9 +351,11 @@ class Node:
         self.calls.supernode, self.calls.way = supernode, self.parties[event.peer][1]
         self._seen_as(event.observed, event.peer)
         by_udp = isinstance(self.parties[event.peer][1], Wire)
-        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp)
+        alone = event.peer == self.roles.loopback.peer
+        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp and not alone)
         out += self.publisher.attached(supernode, now)
         out += self.roles.promotion.attached(event.peer, now)
+        out += self.roles.joined(event.observed if by_udp else None, now)
         return out + self.papers.attached(event.peer, now)
 
     def _seen_as(self, observed: Address | None, supernode: Peer) -> None:
@@ -385,10 +390,26 @@ class Node:
         self.roles.note(effects, now)
         out: Effects = []
         for effect in effects:
+            if self.roles.loopback.peer is not None and self._is_to_ourselves(effect):
+                out += self._hand_over(effect, now)
+                continue
             out.append(effect)
             if isinstance(effect, Event) and (reaction := self._reactions.get(type(effect))) is not None:
                 out += self._react(reaction(self, effect, now), now)
         return out
+
+    def _is_to_ourselves(self, effect: Any) -> bool:
+        own = self.roles.loopback.peer
+        return (isinstance(effect, Send) and effect.to == own) or (isinstance(effect, Unlink) and effect.peer == own)
+
+    def _hand_over(self, effect: Any, now: float) -> Effects:
+        """What one half of a supernode that its own user is attached to says to the other."""
+        if isinstance(effect, Unlink):
+            return self._react(self._down(Down(effect.peer, effect.reason), now), now)
+        try:
+            return self._react(self._heard(Heard(effect.message, effect.to), now), now)
+        except PeerError:
+            return []
 
     # --- the tables
 

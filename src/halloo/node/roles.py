@@ -18,10 +18,11 @@ from halloo.login.limits import Rate, Tries
 from halloo.messages.credential import credential_of
 from halloo.messages.overlay import Leave, Ping
 from halloo.messages.role import Reached, ReachPassed
+from halloo.node.loopback import Loopback
 from halloo.overlay.admission import Admission
 from halloo.overlay.join import Shifted
 from halloo.overlay.opinions import ASKED
-from halloo.overlay.promotion import Called, Dismissed, Lending, Promotion
+from halloo.overlay.promotion import Called, Consent, Dismissed, Lending, Promotion
 from halloo.overlay.retirement import Retired
 from halloo.overlay.roster import Registrar
 from halloo.overlay.slots import STANDBY
@@ -31,12 +32,14 @@ from halloo.path.relayer import Relayer
 if TYPE_CHECKING:
     from halloo.node.node import Node, NodeSetup
 
-__all__ = ["Demoted", "Promoted", "Role", "Roles", "make_supernode"]
+__all__ = ["Demoted", "Promoted", "Role", "Roles", "Served", "make_supernode"]
 
 PING_EVERY = 25.0  # seconds between signs of life on such a link
 LOOK_EVERY = 2.0  # seconds between looks at links that were left
 PER_CLIENT = 30.0  # bytes/s that a node costs its supernode: signs of life, its record, what it looks for
 FOR_RELAYING = 0.5  # share of the owner's bytes/s that is kept for relaying
+RESUMES_WITHIN = 600.0  # seconds for which a node may be ended, and takes its duties up again when it starts
+ALONE_AFTER = 12.0  # seconds without any supernode, after which it takes them up where it served
 REACHES = Rate(20, 3.0)  # nodes that we reach as a third: then one in three seconds
 
 
@@ -65,6 +68,15 @@ class Role:
     leaving: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """As what a node served: where, since which second of the wall clock, and until when at least."""
+
+    listening: Address
+    since: int
+    until: int
+
+
 class Roles:
     """The role of one node."""
 
@@ -76,13 +88,16 @@ class Roles:
         self._left: dict[Peer, float] = {}
         """Supernodes that were left, while calls may still pass through them: when they hear of us next."""
         self._look_at = inf
+        self.loopback = Loopback(node)
+        self._served: Served | None = None
+        self._resume_at = inf
         certified = bool(setup.persona.credential) and not setup.supernode
         self.promotion = Promotion(setup.lending, certified, setup.reachable, setup.rng, node.requests)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self._look_at, self.promotion.wake_at)
+        return min(self._look_at, self._resume_at, self.promotion.wake_at, self.loopback.wake_at)
 
     @property
     def role(self) -> Role:
@@ -100,7 +115,28 @@ class Roles:
             supernode.retirement.begun,
         )
 
+    def service(self, now: float) -> Served | None:
+        """What should be remembered, so that a node that is started again soon takes its duties up again."""
+        node = self._node
+        if node.supernode is None or node.born_supernode or node.supernode.retirement.begun:
+            return None
+        return Served(node.supernode.listening, node.supernode.block.me.since, int(now + self._setup.wall))
+
     # --- intents
+
+    def begin(self, now: float) -> None:
+        """The node is started; perhaps it served others a moment ago."""
+        served = self._setup.served
+        fresh = served is not None and 0 <= now + self._setup.wall - served.until <= RESUMES_WITHIN
+        if fresh and self.promotion.certified and self.promotion.lending.consent is not Consent.NO:
+            self._served, self._resume_at = served, now + ALONE_AFTER
+
+    def joined(self, observed: Address | None, now: float) -> Effects:
+        """We are on line, and are seen at ``observed``: if that is where we served, nodes look for us there."""
+        served, self._served, self._resume_at = self._served, None, inf
+        if served is None or observed != served.listening or not self.promotion.strong():
+            return []
+        return self.promote(served.listening, now, served.since)
 
     def promote(self, listening: Address, now: float, since: int = 0) -> Effects:
         """Become a supernode that others reach at ``listening``; ``since``: it was one before, from that second on."""
@@ -117,6 +153,7 @@ class Roles:
         for peer, (party, _) in list(node.parties.items()):
             out += node.supernode.up(peer, party, now)
         self.promotion.serves(listening, now)
+        self.loopback.serves(now)
         return out + node.supernode.begin(now, since)
 
     def demote(self, reason: str, now: float, *, needless: bool = False) -> Effects:
@@ -187,6 +224,7 @@ class Roles:
     def down(self, peer: Peer) -> None:
         """A link ended."""
         self._left.pop(peer, None)
+        self.loopback.ended(peer)
 
     def wake(self, now: float) -> Effects:
         """End links that nobody uses any more; weigh our role."""
@@ -196,6 +234,12 @@ class Roles:
             self.promotion.volunteers = len(node.supernode.block.roster)
         if self.promotion.wake_at <= now:
             out += self.promotion.wake(now)
+        if self._resume_at <= now:
+            served, self._served, self._resume_at = self._served, None, inf
+            if served is not None and node.join.peer is None and self.promotion.strong():
+                out += self.promote(served.listening, now, served.since)  # nobody else is there
+        if self.loopback.wake_at <= now:
+            out += self.loopback.wake(now)
         if self._look_at <= now:
             for peer in [peer for peer in self._left if not node.relays_by(peer)]:
                 del self._left[peer]
@@ -222,6 +266,7 @@ class Roles:
         node.supernode = node.relayer = None
         node.cache.own = None
         self.promotion.rests(now)
+        self.loopback.rests()
         return [*out, Demoted(self._reason)]
 
 

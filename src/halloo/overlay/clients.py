@@ -15,7 +15,8 @@ answered, and so are their searches: only new work is put off.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import itertools
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ __all__ = ["ClientGone", "ClientTaken", "Clients"]
 FEW = 2  # supernodes named to who may have made its address up: the datagram is twice as long as his at the most
 REFUSED_FOR = 90.0  # seconds for which who found no room counts: he is told to ask again within two minutes
 MAX_TURNED_AWAY = 256  # hosts counted: more need is answered step by step
+NEWCOMERS = 64  # supernodes remembered that our nodes have not heard of: a node that hears of few knows enough others
 MANY = 20  # to who has shown that it hears us
 
 
@@ -61,6 +63,8 @@ class _Client:
     """Whether it would be a supernode."""
     at: Route | None = None
     """How it was seen last."""
+    heard_of: int = 0
+    """How many newcomers there were when it heard of some last."""
 
 
 @dataclass(slots=True)
@@ -79,9 +83,14 @@ class Clients:
     """None: everybody is taken at once while there is room."""
     closed: bool = False
     """Whether nobody new is taken: we retire, or this machine has too much to do."""
+    own: Peer | None = None
+    """The user of this machine, who is attached to it: for him there is always room."""
     wanted: int = 0
     """The chance, in millionths, with which a node that is ready should become a supernode."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
+    _newcomers: deque[Address] = field(default_factory=lambda: deque(maxlen=NEWCOMERS))
+    _met: int = 0
+    """How many newcomers there have been."""
     _turned_away: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
     """Hosts that there was no room for, and when that was last."""
 
@@ -154,7 +163,7 @@ class Clients:
             return [Send(sender, refused)]
         for old in [peer for peer, held in self._clients.items() if held.node == message.node and peer != sender]:
             del self._clients[old]  # the same node again, after its line changed
-        self._clients[sender] = _Client(message.node, party.name, _seen(route), at=route)
+        self._clients[sender] = _Client(message.node, party.name, _seen(route), at=route, heard_of=self._met)
         self._turned_away.pop(_host(route), None)
         attached = Attached(
             node=self.node,
@@ -168,7 +177,7 @@ class Clients:
 
     def _refused(self, message: Attach, sender: Peer, route: Route | None, now: float) -> AttachRefused | None:
         """What to say to who may not attach now.  Who is here already, over this link or another, always may."""
-        if sender in self._clients or self.link_to(message.node) is not None:
+        if sender in self._clients or sender == self.own or self.link_to(message.node) is not None:
             return None
         told_to_come = self.admission is not None and self.admission.redeem(_host(route), message.ticket or b"", now)
         if told_to_come and len(self._clients) < self.most and not self.closed:
@@ -198,12 +207,21 @@ class Clients:
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
         observed, client, seen = None, self._clients.get(sender), _seen(route)
+        new: tuple[Address, ...] = ()
         if client is not None:
+            first = max(client.heard_of, self._met - len(self._newcomers))
+            new = tuple(itertools.islice(self._newcomers, first - self._met + len(self._newcomers), None))[:FEW]
+            client.heard_of = first + len(new)
             client.ready, client.at = message.ready, route
             if client.told != seen:
                 client.told = observed = seen
         wanted = self.wanted if message.ready else 0
-        return [Send(sender, Pong(observed=observed, wanted=wanted, request=message.request))]
+        return [Send(sender, Pong(observed=observed, wanted=wanted, supernodes=new, request=message.request))]
+
+    def meet(self, supernode: Address) -> None:
+        """There is another supernode: our nodes hear of it with the next sign of life."""
+        self._newcomers.append(supernode)
+        self._met += 1
 
     def left(self, message: Leave, sender: Peer) -> Effects:
         """A goodbye."""

@@ -44,7 +44,7 @@ from random import Random
 from halloo.base.address import Address, Peer, Route, Stream, Wire
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
-from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Probe, ProbeAccept, ProbeRefuse
+from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
 from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
@@ -225,6 +225,15 @@ class Join:
             return self._climb(now)
         return []
 
+    def attach_by(self, peer: Peer, supernode: Address, now: float) -> Effects:
+        """Nobody else is there: attach to ``supernode``, which ``peer`` leads to already.  Nothing while on line."""
+        if self.state is State.ATTACHED:
+            return []
+        out: Effects = [*self._stop_climbing()]
+        self.state = State.CLIMBING
+        self._attempts[peer] = _Attempt(supernode, Wire(supernode), now, Way.UDP, up=True)
+        return [*out, Send(peer, Attach(node=self.node, port=self.port, request=self.requests() & 0xFFFF))]
+
     # --- what is heard
 
     def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
@@ -280,6 +289,8 @@ class Join:
                 if self.state is State.CLIMBING:
                     out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
                 return out
+            case Pong() if sender == self.peer and self.supernode is not None:
+                self.cache.add(message.supernodes, self.supernode, wall=now + self.wall)
             case Move() if sender == self.peer and self.state is State.ATTACHED:
                 return self._move(message, now)
         return []

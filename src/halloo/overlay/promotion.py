@@ -182,6 +182,7 @@ class Promotion:
     def serves(self, listening: Address, now: float) -> None:
         """We are a supernode now."""
         self.serving, self.leaving, self._in_vain, self._surplus_since = listening, False, 0, inf
+        self.reached_at = listening
         self.timers[Timer.WEIGH] = now + WEIGHED_EVERY * (0.5 + self.rng.random())
         self.timers[Timer.PROVE] = now + PROVE_EVERY * (0.5 + self.rng.random() / 2)
 

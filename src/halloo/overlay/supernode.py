@@ -59,7 +59,7 @@ from halloo.messages.directory import (
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Leave, Ping
 from halloo.messages.role import ReachAnswer, ReachAsked, ReachPassed
-from halloo.overlay.block import Block, Load, Placed
+from halloo.overlay.block import Block, Load, MemberMet, Placed
 from halloo.overlay.clients import Clients
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
@@ -382,6 +382,9 @@ class Supernode:
             match effect:
                 case Placed():
                     out += [effect, *self.keeper.placed(now)]
+                case MemberMet():
+                    self.clients.meet(effect.address)
+                    out.append(effect)
                 case Learnt():
                     out += self._learnt(effect, now)
                 case _:

@@ -26,7 +26,7 @@ from halloo.node.station import Station
 from halloo.overlay.admission import Pace
 from halloo.overlay.hearsay import is_loopback
 from halloo.overlay.hostcache import HostCache, Source
-from halloo.overlay.join import Joined, JoinFailed, Lost, State
+from halloo.overlay.join import Joined, JoinFailed, Lost
 from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.publish import Published
 from halloo.runtime.errands import NetworkUnreachable, holds_its_key
@@ -232,7 +232,7 @@ class Line:
 
     async def _look_near_later(self, neighbours: Neighbours) -> None:
         await asyncio.sleep(NEAR_AFTER)
-        if self.node.join.state is not State.ATTACHED:
+        if self.node.join.peer is None:
             await neighbours.browse()
 
     def _found_near(self, addresses: tuple[Address, ...]) -> None:

@@ -21,6 +21,7 @@ from halloo.node.descriptor import create
 from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
 from halloo.node.profile import Profile
+from halloo.node.roles import Served
 from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
@@ -53,6 +54,8 @@ class Household:
     kind: BoxKind | None = None
     lending: Lending = field(default_factory=Lending)
     """What its owner lends to others, should they need a supernode."""
+    served: Served | None = None
+    """As what its last node served others."""
     starts: int = 0
 
     @property
@@ -152,6 +155,7 @@ class MindTown:
             max_clients=self.max_clients,
             pace=self.pace,
             lending=held.lending,
+            served=held.served,
         )
         node = Node(setup)
         held.cache = node.cache
@@ -170,7 +174,14 @@ class MindTown:
 
     def stop(self, name: str) -> None:
         """Somebody's program ends without a word."""
+        self.keep(name)
         self.world.kill(name)
+
+    def keep(self, name: str) -> None:
+        """What a program has on its disk when it ends."""
+        mind = self.world.dwellers[name].mind
+        if isinstance(mind, Node) and name in self.households:
+            self.households[name].served = mind.roles.service(self.world.now)
 
     def act(self, name: str, effects: Any) -> None:
         """Carry out what an intent of somebody's machine returned."""
