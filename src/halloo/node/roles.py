@@ -45,9 +45,10 @@ REACHES = Rate(20, 3.0)  # nodes that we reach as a third: then one in three sec
 
 @dataclass(frozen=True, slots=True)
 class Promoted(Event):
-    """We are a supernode from now on."""
+    """We are a supernode from now on; ``again``: as we were until we were ended."""
 
     listening: Address
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Roles:
         node.supernode = make_supernode(node, setup, listening, clients)
         node.relayer = Relayer(setup.rng, lending.rate * FOR_RELAYING)
         node.cache.own = listening
-        out: Effects = [Promoted(listening), *papers]
+        out: Effects = [Promoted(listening, again=bool(since)), *papers]
         for peer, (party, _) in list(node.parties.items()):
             out += node.supernode.up(peer, party, now)
         self.promotion.serves(listening, now)

@@ -47,6 +47,7 @@ LEAST_MEMORY = 64e6  # bytes free: eight hundred nodes and their records take a 
 RESTS_FOR = 3_600.0  # seconds after serving before a node serves again
 WEIGHED_EVERY = 600.0  # seconds between looks at whether the block could do without us
 IDLE_FOR = 7_200.0  # seconds for which it has to, before anybody leaves: a day has its hours
+LEAVE_AT_ONCE = 0.005  # of a block, who leaves between two such looks at most: its number drifts, it does not jump
 MOST_TOLD = 0.5  # chance that is believed at most, whatever our supernode says
 MAX_WRITTEN = 2_048  # hosts remembered that we wrote to; who writes to more is proved less easily, never wrongly
 MAX_PROOFS = 16  # third nodes remembered that reached us
@@ -317,7 +318,8 @@ class Promotion:
             self._surplus_since = inf
             return []
         self._surplus_since = min(self._surplus_since, now)
-        if now < self._surplus_since + IDLE_FOR or self.rng.random() * max(1, self.volunteers) >= self.surplus:
+        going = min(LEAVE_AT_ONCE, self.surplus / max(1, self.volunteers))
+        if now < self._surplus_since + IDLE_FOR or self.rng.random() >= going:
             return []
         return self._dismiss("there are more than enough", needless=True)
 
