@@ -111,7 +111,7 @@ class Engine:
     def status(self) -> dict[str, Any]:
         """A snapshot of the node."""
         node, driver = self._phone.node, self._phone.driver
-        join, role = node.join, node.roles.role
+        join, role, lending = node.join, node.roles.role, node.roles.promotion.lending
         return {
             "online": self.online,
             "name": self._name,
@@ -124,7 +124,18 @@ class Engine:
             "slot": role.slot,
             "clients": role.clients if role.name != "none" else None,
             "retiring": role.leaving,
-            "supernode_consent": node.roles.promotion.lending.consent.value,
+            "supernode_consent": lending.consent.value,
+            "supernode_caps": {
+                "clients": lending.clients,
+                "kbps": round(lending.rate / 125),
+                "cpu": lending.cpu,
+            },
+            "supernode_use": {
+                "clients": role.clients,
+                "kbps": round(node.roles.caps.sent / 125, 1),
+                "cpu": round(node.roles.caps.worked, 3),
+                "full": node.roles.tight,
+            },
             "uptime_s": round(driver.now - self._phone.opened_at, 1),
         }
 

@@ -36,6 +36,7 @@ __all__ = ["hangup", "status", "up"]
 @click.option("--max-clients", type=click.IntRange(1, 100_000), help="nodes that are served at most")
 @click.option("--max-kbps", type=click.IntRange(min=40), help="kbit/s that others may have, relaying included")
 @click.option("--max-cpu", type=click.IntRange(1, 100), help="percent of the processors; above it nobody comes")
+@click.option("--serve-after", type=click.FloatRange(0, 86_400), help="seconds on line before that (300)")
 @click.option("--no-lan", is_flag=True, help="look for no supernodes on the local network")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines")
 @click.pass_obj
@@ -47,6 +48,7 @@ def up(
     max_clients: int | None,
     max_kbps: int | None,
     max_cpu: int | None,
+    serve_after: float | None,
     no_lan: bool,
     as_json: bool,
 ) -> None:
@@ -62,6 +64,7 @@ def up(
         clients=max_clients or lending.clients,
         rate=125.0 * max_kbps if max_kbps else lending.rate,
         cpu=max_cpu / 100 if max_cpu else lending.cpu,
+        after=lending.after if serve_after is None else serve_after,
     )
     if chosen != lending:
         context.home.keep_lending(chosen)

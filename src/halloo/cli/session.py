@@ -48,6 +48,7 @@ async def open_phone(
             phone.on_learnt = lambda: _keep(home, phone)
         if lending is not None:
             phone.lending = lending
+            phone.served, phone.on_service = home.served(), home.keep_served
         use_proxy(context, phone)
         phone.lan = context.lan
         kept = home.port()

@@ -153,7 +153,7 @@ class Node:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
-        self.join.ready = self.roles.promotion.ready(now)
+        self.join.be_ready(now, ready=self.roles.promotion.ready(now))
         if self.supernode is not None and self.relayer is not None:
             self.supernode.retirement.busy = self.relayer.channels > 0
         for machine in (
@@ -307,6 +307,8 @@ class Node:
     def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
         if self.relayer is None or self.supernode is None or not self._name(sender):
             return []
+        if self.roles.tight:
+            return [Send(sender, path.RelayRefused(reason="no capacity is left", request=message.request))]
         return self.relayer.requested(message, sender, self.supernode.clients.link_to(message.callee), now)
 
     def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:

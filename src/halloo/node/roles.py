@@ -20,9 +20,10 @@ from halloo.messages.overlay import Leave, Ping
 from halloo.messages.role import Reached, ReachPassed
 from halloo.node.loopback import Loopback
 from halloo.overlay.admission import Admission
+from halloo.overlay.caps import Caps
 from halloo.overlay.join import Shifted
 from halloo.overlay.opinions import ASKED
-from halloo.overlay.promotion import Called, Consent, Dismissed, Lending, Promotion
+from halloo.overlay.promotion import Called, Consent, Dismissed, Lending, Promotion, Strength
 from halloo.overlay.retirement import Retired
 from halloo.overlay.roster import Registrar
 from halloo.overlay.slots import STANDBY
@@ -92,6 +93,7 @@ class Roles:
         self.loopback = Loopback(node)
         self._served: Served | None = None
         self._resume_at = inf
+        self.caps = Caps(setup.lending.rate, setup.lending.cpu)
         certified = bool(setup.persona.credential) and not setup.supernode
         self.promotion = Promotion(setup.lending, certified, setup.reachable, setup.rng, node.requests)
 
@@ -145,7 +147,7 @@ class Roles:
         if node.supernode is not None:
             return []
         lending = self.promotion.lending
-        clients = max(1, min(lending.clients, int(lending.rate * (1 - FOR_RELAYING) / PER_CLIENT)))
+        clients = _places(lending)
         papers = node.papers.serve(now)
         node.supernode = make_supernode(node, setup, listening, clients)
         node.relayer = Relayer(setup.rng, lending.rate * FOR_RELAYING)
@@ -168,15 +170,29 @@ class Roles:
         """The owner has decided anew what he lends."""
         out = self.promotion.lend(lending, now)
         if self._node.supernode is not None and not self._node.born_supernode and self._node.relayer is not None:
-            self._node.supernode.clients.most = lending.clients
+            self._node.supernode.clients.most = _places(lending)
             self._node.relayer.max_rate = lending.rate * FOR_RELAYING
+        self.caps.rate, self.caps.cpu = lending.rate, lending.cpu
         return out
 
-    def strain(self, now: float) -> None:
-        """The machine was measured: while it has too much to do nobody new is taken; who is here stays."""
+    def measured(self, size: int, cpu: float, now: float, strength: Strength | None = None) -> Effects:
+        """``size`` bytes have gone out since the last time, ``cpu`` of the processors were ours; and what is left.
+
+        While that is too much nobody new is taken; if it lasts, the newest of those who are here are asked to move.
+        """
+        self.caps.measure(size, cpu, now)
+        if strength is not None:
+            self.promotion.strength = strength
         supernode = self._node.supernode
-        if supernode is not None and not self._node.born_supernode and not supernode.retirement.begun:
-            supernode.clients.closed = not self.promotion.strong()
+        if supernode is None or self._node.born_supernode or supernode.retirement.begun:
+            return []
+        supernode.clients.closed = self.caps.tight or not self.promotion.strong()
+        return supernode.shed(now) if self.caps.over(now) else []
+
+    @property
+    def tight(self) -> bool:
+        """Whether no new channel is relayed, because the owner's bytes are going out already."""
+        return self._node.supernode is not None and not self._node.born_supernode and self.caps.tight
 
     # --- what the node hears
 
@@ -269,6 +285,11 @@ class Roles:
         self.promotion.rests(now)
         self.loopback.rests()
         return [*out, Demoted(self._reason)]
+
+
+def _places(lending: Lending) -> int:
+    """How many nodes an owner's limits have room for."""
+    return max(1, min(lending.clients, int(lending.rate * (1 - FOR_RELAYING) / PER_CLIENT)))
 
 
 def make_supernode(node: Node, setup: NodeSetup, listening: Address | None, most: int) -> Supernode:

@@ -235,9 +235,13 @@ class Block:
         """Supernodes that we have a link to."""
         return self._by_node
 
-    def known(self) -> tuple[Address, ...]:
-        """Addresses of supernodes to tell of: ourselves, then others as chance has it, those with room first."""
+    def known(self, *, with_room: bool = False) -> tuple[Address, ...]:
+        """Addresses of supernodes to tell of: ourselves, then others as chance has it, those with room first (or
+        alone).
+        """
         others = [member for member in self.roster.members.values() if member.node != self.node]
+        if with_room:
+            others = [member for member in others if member.room]
         chosen = self.rng.sample(others, min(40, len(others)))
         chosen.sort(key=lambda member: not member.room)
         return (self.listening, *(member.address for member in chosen))[:40]

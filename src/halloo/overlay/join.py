@@ -54,6 +54,7 @@ from halloo.overlay.scout import Scout
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
 
 
+READY_AGAIN = 5.0  # seconds after which a node that said for the first time that it is ready shows another sign of life
 LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
 HOLD = 0.6  # seconds that a handshake over UDP has before others are asked as well: three slow round trips
 GATHER = 0.8  # seconds in which the answers of all who were asked in a round come, before one is chosen
@@ -174,7 +175,8 @@ class Join:
     _heard_by_udp: bool = False
     """Whether a probe was answered in this search: connections are for those whose datagrams do not pass."""
     ready: bool = False
-    """Whether we would be a supernode: our own one hears of it."""
+    """Whether we would be a supernode: our own one hears of it, soon the first time."""
+    _said_ready: bool = False
     _moving: bool = False
     """Whether another supernode is looked for while ours still serves us."""
     _referred: int = 0
@@ -224,6 +226,12 @@ class Join:
             self.timers.clear()
             return self._climb(now)
         return []
+
+    def be_ready(self, now: float, *, ready: bool) -> None:
+        """Whether we would be a supernode: if we would from now on, our own one hears of it at once."""
+        if ready and not self.ready and self.state is State.ATTACHED:
+            self.timers[Timer.PING] = now
+        self.ready = ready
 
     def attach_by(self, peer: Peer, supernode: Address, now: float) -> Effects:
         """Nobody else is there: attach to ``supernode``, which ``peer`` leads to already.  Nothing while on line."""
@@ -309,7 +317,9 @@ class Join:
                 case Timer.ROUND:
                     out += self._round_over(now)
                 case Timer.PING if self.peer is not None:
-                    self.timers[Timer.PING] = now + self.timings.ping
+                    soon = self.ready and not self._said_ready  # it counts us now, and tells us the chance then
+                    self._said_ready = self.ready
+                    self.timers[Timer.PING] = now + (READY_AGAIN if soon else self.timings.ping)
                     out.append(Send(self.peer, Ping(ready=self.ready, request=self.requests() & 0xFFFF)))
         return out
 

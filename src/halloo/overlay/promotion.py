@@ -42,7 +42,6 @@ PROVE_AGAIN = 60.0  # seconds until the next try of who was not, then twice as l
 PROVE_SELDOM = 3_600.0  # seconds up to which that grows
 IN_VAIN = 4  # third nodes that have tried and failed, before a supernode takes itself for unreachable
 LEAST_UPLOAD = 5_000.0  # bytes/s: what the classic network took of a supernode at most
-MOST_CPU = 0.5  # share of this machine that may be in use already
 LEAST_MEMORY = 64e6  # bytes free: eight hundred nodes and their records take a half of it
 RESTS_FOR = 3_600.0  # seconds after serving before a node serves again
 WEIGHED_EVERY = 600.0  # seconds between looks at whether the block could do without us
@@ -64,12 +63,14 @@ class Consent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """What the owner lends to others: nodes, bytes a second in all, share of the machine."""
+    """What the owner lends to others: nodes, bytes a second in all, share of the processors that may be in use."""
 
     consent: Consent = Consent.NO
     clients: int = 200
     rate: float = 125_000.0
     cpu: float = 0.5
+    after: float = UPTIME
+    """Seconds that the node is on line before it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,11 @@ class Promotion:
     def strong(self) -> bool:
         """Whether the machine has power to spare."""
         upload = min(self.strength.upload, self.lending.rate)
-        most = min(MOST_CPU, self.lending.cpu)
-        return upload >= LEAST_UPLOAD and self.strength.cpu <= most and self.strength.memory >= LEAST_MEMORY
+        return upload >= LEAST_UPLOAD and self.strength.cpu <= self.lending.cpu and self.strength.memory >= LEAST_MEMORY
 
     def ready(self, now: float) -> bool:
         """Whether it could become a supernode now."""
-        if self.serving is not None or now < self._rests_until or now < self._began + UPTIME:
+        if self.serving is not None or now < self._rests_until or now < self._began + self.lending.after:
             return False
         return self.consents() and self.strong() and self.reached_at is not None and self._proved(now) >= PROVEN_BY
 
@@ -206,7 +206,7 @@ class Promotion:
         self.opinions.forget()
         if supernode is not None and self._began == inf:
             self._began = now
-            self._arm(now, UPTIME / 2 * (0.5 + self.rng.random()))
+            self._arm(now, self.lending.after / 2 * (0.5 + self.rng.random()))
         return []
 
     def wrote(self, address: Address, now: float) -> None:

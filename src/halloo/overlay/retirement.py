@@ -29,6 +29,7 @@ __all__ = ["Retired", "Retirement"]
 STEP = 1.0  # seconds between looks
 SPREAD = 120.0  # seconds over which the nodes are told, where they are many
 SELDOM = 1.0  # seconds between two nodes at most: ten are gone in ten seconds
+SHED_EVERY = 5.0  # seconds between two nodes that are asked to move because we bear too much, at most
 AGAIN = 45.0  # seconds after which one who is still here is told again
 CALLS_FOR = 7_200.0  # seconds beyond that for calls that pass through us
 PATIENCE = 900.0  # seconds after which a retirement ends, whoever is still here
@@ -56,6 +57,7 @@ class Retirement:
     _told: dict[Peer, float] = field(default_factory=dict)
     _next: float = inf
     _between: float = SELDOM
+    _shed_at: float = -inf
 
     @property
     def begun(self) -> bool:
@@ -77,6 +79,22 @@ class Retirement:
         self._told.clear()
         self.clients.closed = False
         self.block.stay(now)
+
+    def shed(self, now: float) -> Effects:
+        """Ask the newest of our nodes to move, now and then, though we stay: those with room are named."""
+        others = self.block.known(with_room=True)[1 : MOVES + 1]
+        if self.begun or not others or now < self._shed_at + SHED_EVERY:
+            return []
+        self._told = {peer: at for peer, at in self._told.items() if peer in self.clients}
+        due = [
+            peer
+            for peer in self.clients.peers()
+            if self._told.get(peer, -inf) + AGAIN <= now and peer != self.clients.own
+        ]
+        if not due:
+            return []
+        self._shed_at = self._told[due[-1]] = now
+        return [Send(due[-1], Move(supernodes=others))]
 
     def wake(self, now: float) -> Effects:
         """Tell the next node; look whether anything is left."""

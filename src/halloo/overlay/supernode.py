@@ -177,6 +177,10 @@ class Supernode:
         """Take them up again."""
         self.retirement.end(now)
 
+    def shed(self, now: float) -> Effects:
+        """Ask one of our nodes, the newest that was not asked yet, to move: we have more than we can bear."""
+        return self._follow(self.retirement.shed(now), now)
+
     def leave(self, now: float) -> Effects:
         """Lay them down, with a goodbye."""
         return self.block.leave(now)
