@@ -57,7 +57,8 @@ def shortage(members: Iterable[Burdened]) -> int:
     mean = max(1.0, places / max(1, len(known)))
     waiting = min(_believed([one.refused for one in known]), REFUSED * max(clients, mean))
     short = (1 + SPARE) * (clients + waiting) - places
-    return max(ceil(short / mean), LEAST - len(known), 0)
+    unheard = int((1 + SPARE) * waiting / mean)  # so many wait, whatever room somebody else says that he has
+    return max(ceil(short / mean), unheard, LEAST - len(known), 0)
 
 
 def chance(members: Iterable[Burdened]) -> int:
