@@ -247,3 +247,37 @@ def test_a_village_grows_from_one_supernode_in_a_world_of_bytes() -> None:
     town.world.run(900.0, lambda: all(town.node(name).join.peer is not None for name in names))
     assert all(town.node(name).join.peer is not None for name in names)
     assert town.world.events(Promoted)
+
+
+def test_the_owners_caps_shed_new_work_before_old_and_nobody_goes_off_line() -> None:
+    town, names, serving = served(15)
+    node, world = town.node(serving), town.world
+    supernode = node.supernode
+    assert supernode is not None
+    lends = node.roles.promotion.lending
+    before = len(supernode.clients)
+    began, over = world.now, [2.0]
+
+    def measures() -> bool:
+        size = int(2 * lends.rate * over[0])
+        town.act(serving, node.roles.measured(size, 0.1, world.now))
+        return node.supernode is not None
+
+    world.every(2.0, measures)
+    world.run(began + 30.0)
+    assert supernode.clients.room == 0
+    assert node.roles.tight
+    assert len(supernode.clients) == before  # nobody was sent away for a busy moment
+    asked = town.node("supernode0")
+    assert asked.supernode is not None
+    asked.supernode.clients.most = 100  # there is room elsewhere
+    world.run(began + 400.0)
+    assert len(supernode.clients) < before
+    assert not [event for at, _, event in world.story if isinstance(event, Lost) and at >= began]
+    assert on_line(town, names) == len(names)
+    over[0] = 0.1
+    left = len(supernode.clients)
+    world.run(world.now + 120.0)
+    assert supernode.clients.room > 0
+    assert not node.roles.tight
+    assert len(supernode.clients) >= left
