@@ -115,7 +115,12 @@ def _down(machine: Any, rng: Random, now: float) -> Any:
 def _promotion_hears(promotion: Any, message: Any, sender: Any, now: float) -> Any:
     if isinstance(message, role.ReachAnswer):
         return promotion.answered(message, sender, now) if isinstance(sender, int) else []
-    return promotion.heard(message, sender, now) if not isinstance(sender, int) else []
+    if isinstance(sender, int):
+        return []
+    if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
+        promotion.probed(message, sender, now)
+        return []
+    return promotion.heard(message, sender, now)
 
 
 def _either(rng: Random, *options: Any) -> Any:
@@ -385,6 +390,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "begin": lambda supernode, _, now: supernode.begin(now),
             "retire": lambda supernode, _, now: supernode.retire(now),
             "stay": lambda supernode, _, now: supernode.stay(now),
+            "shed": lambda supernode, _, now: supernode.shed(now),
         },
         tidings={"up": _supernode_up, "down": _down},
         real=lambda it: {
@@ -418,7 +424,7 @@ SUBJECTS: tuple[Subject, ...] = (
         lambda town: [node.roles.promotion for node in _nodes(town)],
         lambda it: (it.certified, it._supernode is not None, it._began < inf),
         _promotion_hears,
-        hears=(role.ReachAnswer, role.Reached),
+        hears=(role.ReachAnswer, role.Reached, overlay.ProbeAccept, overlay.ProbeRefuse),
         intents={
             "lend": lambda it, rng, now: it.lend(Lending(rng.choice(list(Consent))), now),
             "wanted": lambda it, rng, now: it.wanted(rng.choice([0, 1, 1_000_000]), [any_address(rng)], now),
@@ -431,8 +437,11 @@ SUBJECTS: tuple[Subject, ...] = (
             "rests": lambda it, _, now: it.rests(now),
             "stays": lambda it, *_: it.stays(),
         },
-        real=lambda it: {"token": [it._token], "request": [it._request & 0xFFFF]},
-        bounds={"_written": 2_048, "_proofs": 16},
+        real=lambda it: {
+            "token": [it._token],
+            "request": [it._request & 0xFFFF, *(number & 0xFFFF for number in it.opinions._asked.values())],
+        },
+        bounds={"_written": 2_048, "_proofs": 16, "_asked": 3},
     ),
     Subject(
         "publisher",
@@ -581,6 +590,9 @@ SUBJECTS: tuple[Subject, ...] = (
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
             "promote": lambda node, rng, now: node.act(node.roles.promote(any_address(rng), now), now),
             "demote": lambda node, _, now: node.act(node.roles.demote("wished", now), now),
+            "measured": lambda node, rng, now: node.act(
+                node.roles.measured(rng.choice([0, 1_000, 10**9]), rng.random(), now), now
+            ),
             "apply": lambda node, rng, now: node.act(apply(node.papers.ask, rng, now), now),
         },
         tidings={

@@ -56,24 +56,24 @@ def test_a_town_with_too_little_room_gets_more_supernodes(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", ["address-restricted", "port-restricted", "symmetric", "udp-blocked"])
 def test_who_is_not_reached_by_strangers_never_serves(kind: str) -> None:
-    town, names = filled(3, boxed=kind)
+    town, names = filled(3, 14, supernodes=1, boxed=kind)
     town.world.run(1_500.0)
     assert not town.world.events(Promoted)
-    assert on_line(town, names) == 3 * ROOM
+    assert on_line(town, names) == ROOM
     assert not any(town.node(name).roles.promotion.ready(1_500.0) for name in names)
 
 
 def test_nobody_serves_without_his_owners_consent() -> None:
-    town, names = filled(4, lending=Lending(Consent.NO, clients=ROOM))
+    town, names = filled(4, 14, supernodes=1, lending=Lending(Consent.NO, clients=ROOM))
     town.world.run(1_500.0)
     assert not town.world.events(Promoted)
-    assert on_line(town, names) == 3 * ROOM
+    assert on_line(town, names) == ROOM
 
 
 def served(seed: int = 5) -> tuple[MindTown, list[str], str]:
     """A town in which users serve, and the one of them with most nodes."""
     town, names = filled(seed)
-    town.world.run(900.0)
+    town.world.run(700.0)
     busiest = max(grown(town), key=lambda name: len(town.node(name).supernode.clients))  # type: ignore[union-attr]
     return town, names, busiest
 
@@ -229,7 +229,7 @@ def test_a_supernode_that_lies_of_need_makes_nobody_one() -> None:
 
 def test_nobody_flaps() -> None:
     town, names = filled(7)
-    town.world.run(3600.0)
+    town.world.run(2_400.0)
     changes = len(town.world.events(Promoted)) + len(town.world.events(Demoted))
     assert changes <= 7
     assert on_line(town, names) == len(names)
