@@ -21,10 +21,11 @@ from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard
 from halloo.link.resumption import Return
 from halloo.link.tickets import HeldTicket, ticket_secret
 from halloo.messages import call as calls
-from halloo.messages import directory, overlay, path, whitepages
+from halloo.messages import directory, overlay, path, role, whitepages
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
 from halloo.messages.link import AskTicket, Ticket
+from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
 from halloo.sim.town import LOGIN, Town
@@ -113,6 +114,17 @@ def party(rng: Random) -> Party:
 
 def _down(machine: Any, rng: Random, now: float) -> Any:
     return machine.down(peer(rng), "cut", now)
+
+
+def _promotion_hears(promotion: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(message, role.ReachAnswer):
+        return promotion.answered(message, sender, now) if isinstance(sender, int) else []
+    if isinstance(sender, int):
+        return []
+    if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
+        promotion.probed(message, sender, now)
+        return []
+    return promotion.heard(message, sender, now)
 
 
 def _either(rng: Random, *options: Any) -> Any:
@@ -336,7 +348,7 @@ def _node_real(node: Any) -> dict[str, list[Any]]:
         "call": node.calls.known,
         "token": [token.to_bytes(8, "big") for token in tokens],
         "request": [node.publisher._request & 0xFFFF, *(n.request & 0xFFFF for n in node.searches._queries.values())],
-        "node": [node.id, *(_id(held[0].key) for held in node._parties.values())],
+        "node": [node.id, *(_id(held[0].key) for held in node.parties.values())],
         "name": ["alice", "bob"],
     }
 
@@ -377,6 +389,11 @@ _OVERLAY = {
     "_gone_news": 256,
     "_browsing": 800,
     "_left": 1_024,
+    "_turned_away": 256,
+    "_passed": 1_024,
+    "_told": 800,
+    "_written": 2_048,
+    "_proofs": 16,
 }
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -416,7 +433,12 @@ SUBJECTS: tuple[Subject, ...] = (
             bool(it.keeper._errands),
         ),
         _supernode_hears,
-        intents={"begin": lambda supernode, _, now: supernode.begin(now)},
+        intents={
+            "begin": lambda supernode, _, now: supernode.begin(now),
+            "retire": lambda supernode, _, now: supernode.retire(now),
+            "stay": lambda supernode, _, now: supernode.stay(now),
+            "shed": lambda supernode, _, now: supernode.shed(now),
+        },
         tidings={"up": _supernode_up, "down": _down},
         real=lambda it: {
             "node": [_id(held.key) for held in it._parties.values()],
@@ -462,6 +484,30 @@ SUBJECTS: tuple[Subject, ...] = (
             ]
         },
         bounds=_OVERLAY | {"_browses": 64, "_cookies": 2_048, "seen": 4 * 4_096, "questions": 128},
+    ),
+    Subject(
+        "promotion",
+        lambda town: [node.roles.promotion for node in _nodes(town)],
+        lambda it: (it.certified, it._supernode is not None, it._began < inf),
+        _promotion_hears,
+        hears=(role.ReachAnswer, role.Reached, overlay.ProbeAccept, overlay.ProbeRefuse),
+        intents={
+            "lend": lambda it, rng, now: it.lend(Lending(rng.choice(list(Consent))), now),
+            "wanted": lambda it, rng, now: it.wanted(rng.choice([0, 1, 1_000_000]), [any_address(rng)], now),
+        },
+        tidings={
+            "attached": lambda it, rng, now: it.attached(_either(rng, None, peer(rng)), now),
+            "wrote": lambda it, rng, now: it.wrote(any_address(rng), now),
+            "came": lambda it, rng, now: it.came(route(rng), now),
+            "serves": lambda it, rng, now: it.serves(any_address(rng), now),
+            "rests": lambda it, _, now: it.rests(now),
+            "stays": lambda it, *_: it.stays(),
+        },
+        real=lambda it: {
+            "token": [it._token],
+            "request": [it._request & 0xFFFF, *(number & 0xFFFF for number in it.opinions._asked.values())],
+        },
+        bounds={"_written": 2_048, "_proofs": 16, "_asked": 3},
     ),
     Subject(
         "publisher",
@@ -634,6 +680,11 @@ SUBJECTS: tuple[Subject, ...] = (
             "refuse": lambda node, rng, now: node.act(node.calls.refuse(_a_call(node.calls, rng), now), now),
             "hang_up": lambda node, rng, now: node.act(node.calls.hang_up(_a_call(node.calls, rng), now), now),
             "find": lambda node, rng, now: node.act(node.searches.find(rng.choice(NAMES), now)[1], now),
+            "promote": lambda node, rng, now: node.act(node.roles.promote(any_address(rng), now), now),
+            "demote": lambda node, _, now: node.act(node.roles.demote("wished", now), now),
+            "measured": lambda node, rng, now: node.act(
+                node.roles.measured(rng.choice([0, 1_000, 10**9]), rng.random(), now), now
+            ),
             "apply": lambda node, rng, now: node.act(apply(node.papers.ask, rng, now), now),
         },
         tidings={

@@ -51,7 +51,7 @@ class _Attack:
         rng, world = self.rng, self.town.world
         resident = rng.choice([held for held in world.residents.values() if held.name != "login"])
         node = self.town.node(resident.name)
-        peers = [*node._parties, Peer(rng.randrange(1, 30)), Peer((1 << 32) + rng.randrange(30))]
+        peers = [*node.parties, Peer(rng.randrange(1, 30)), Peer((1 << 32) + rng.randrange(30))]
         self.real["node"] = [node.id, *(self.town.node(name).id for name in ("alice", "bob"))]
         self.real["name"] = ["alice", "bob", "zoe"]
         if node.relayer is not None:
@@ -60,7 +60,7 @@ class _Attack:
         message = anything(rng, kind, self.real)
         assert decode_commands(encode_command(message), {**OPEN, **SEALED}) == [message]
         route = Wire(any_address(rng))
-        party = rng.choice([*(party for party, _ in node._parties.values()), Party(rng.randbytes(32), None)])
+        party = rng.choice([*(party for party, _ in node.parties.values()), Party(rng.randbytes(32), None)])
         notice: Any = rng.choices(
             [
                 Heard(message, route if kind in _OPEN_KINDS else peer),

@@ -36,7 +36,7 @@ def test_one_that_is_not_there() -> None:
     assert "there is no scenario 's-1999'" in str(told.exception)
 
 
-@pytest.mark.parametrize("name", ["s-2007", "s-2010", "s-split", "s-build", "growth"])
+@pytest.mark.parametrize("name", ["s-2007", "s-2010", "s-split", "s-build", "growth", "village"])
 def test_a_scenario_has_figures_and_a_verdict(name: str, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     told = halloo(name, *SMALL, "--json", "--report", str(report))
@@ -114,3 +114,21 @@ def test_one_seed_tells_one_story_whatever_the_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     assert told[0] == told[1] != ""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_when_three_of_ten_supernodes_die_users_step_in_and_then_it_is_quiet(seed: int) -> None:
+    """A network whose places are just enough: what is lost has to be made up for, once."""
+    setting = Setting(nodes=60, seed=seed, calls=0, first=6, places=13, willing=0.6, stands=500.0)
+    stage = Play(setting, length=900.0)
+    stage.come_up()
+    before = stage.promoted
+    for name in stage.rng.sample(stage.supernodes_now(), 3):
+        stage.stop(name)
+    stage.run(300.0)
+    assert stage.promoted > before
+    assert stage.until_back(0.0, [name for name in stage.users if stage.town.runs(name)], 300.0) is not None
+    settled = stage.promoted, stage.demoted
+    stage.run(600.0)
+    assert sum((stage.promoted, stage.demoted)) - sum(settled) <= 1
+    assert stage.shut_down == 0

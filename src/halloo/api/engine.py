@@ -126,7 +126,7 @@ class Engine:
     def status(self) -> dict[str, Any]:
         """A snapshot of the node."""
         node, driver = self._phone.node, self._phone.driver
-        join = node.join
+        join, role, lending = node.join, node.roles.role, node.roles.promotion.lending
         return {
             "online": self.online,
             "name": self._name,
@@ -134,7 +134,23 @@ class Engine:
             "public": str(node.observed) if node.observed else None,
             "nat": None,
             "calls": [{"number": call.number, "status": call.status} for call in self._active()],
-            "supernode_role": node.supernode is not None,
+            "supernode_role": role.name,
+            "block": role.block or None,
+            "slot": role.slot,
+            "clients": role.clients if role.name != "none" else None,
+            "retiring": role.leaving,
+            "supernode_consent": lending.consent.value,
+            "supernode_caps": {
+                "clients": lending.clients,
+                "kbps": round(lending.rate / 125),
+                "cpu": lending.cpu,
+            },
+            "supernode_use": {
+                "clients": role.clients,
+                "kbps": round(node.roles.caps.sent / 125, 1),
+                "cpu": round(node.roles.caps.worked, 3),
+                "full": node.roles.tight,
+            },
             "uptime_s": round(driver.now - self._phone.opened_at, 1),
         }
 

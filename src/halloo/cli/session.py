@@ -17,6 +17,7 @@ from halloo.messages.login import Purpose
 from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
+from halloo.overlay.promotion import Lending
 from halloo.runtime.errands import holds_its_key
 from halloo.runtime.home import Account, Home, NotLoggedIn
 from halloo.runtime.phone import Phone
@@ -30,7 +31,7 @@ ANYWHERE = Address.parse("0.0.0.0:0")
 
 @asynccontextmanager
 async def open_phone(
-    context: Context, *, account: bool = True, listen: Address | None = None
+    context: Context, *, account: bool = True, listen: Address | None = None, lending: Lending | None = None
 ) -> AsyncIterator[Phone]:
     """A phone that is open but not on line yet.  Keeps the port and the host cache for the next time."""
     home = context.home
@@ -46,6 +47,9 @@ async def open_phone(
             for words in filter(None, (warning, other, third)):
                 context.progress(f"Warning: {words}")
             phone.on_learnt = lambda: _keep(home, phone)
+        if lending is not None:
+            phone.lending = lending
+            phone.served, phone.on_service = home.served(), home.keep_served
         use_proxy(context, phone)
         phone.lan = context.lan
         kept = home.port()

@@ -45,6 +45,9 @@ def play_one(scenario: str, setting: Setting) -> Outcome:
 @click.option("--logins", type=click.FloatRange(0.01), default=2.0, help="full logins a second and supernode (2)")
 @click.option("--calls", type=click.IntRange(0), help="calls under way when it happens; default: one per 50 nodes")
 @click.option("--hours", type=click.FloatRange(0.0), default=0.0, help="how long a scenario without an event lasts")
+@click.option("--willing", type=click.FloatRange(0.0, 1.0), default=0.1, help="share of users who would serve others")
+@click.option("--places", type=click.IntRange(1, 5_000), default=800, help="nodes that a supernode takes at most (800)")
+@click.option("--stands", type=click.FloatRange(0.0), default=0.0, help="seconds before anything happens")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="write an HTML page of it")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -61,6 +64,9 @@ def sim(
     logins: float,
     calls: int | None,
     hours: float,
+    willing: float,
+    places: int,
+    stands: float,
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -80,6 +86,9 @@ def sim(
         calls=min(100, many // 50) if calls is None else calls,
         work=Work(logins=logins),
         hours=hours,
+        willing=willing,
+        places=places,
+        stands=stands,
     )
     paces = ("modern", "classic") if timings == "both" else (timings,)
     settings = [replace(first, seed=seed + i, timings=pace) for i in range(seeds) for pace in paces]
@@ -97,7 +106,7 @@ def sim(
     for outcome in judged:
         if not outcome.passed:
             failed = ", ".join(criterion.figure for criterion in outcome.failed)
-            again = _again(outcome, per_supernode, logins, calls, hours)
+            again = _again(outcome, replace(first, seed=outcome.seed, timings=outcome.timings), calls)
             click.echo(f"not reached: {failed}; again: {again}", err=True)
     if not passed:
         raise SystemExit(Exit.FAILED)
@@ -201,15 +210,18 @@ def _shown(value: Any) -> str:
     return "never" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _again(outcome: Outcome, per_supernode: int, logins: float, calls: int | None, hours: float) -> str:
+def _again(outcome: Outcome, setting: Setting, calls: int | None) -> str:
     """The command that plays the same story."""
     words = [f"halloo sim {outcome.scenario} --nodes {outcome.nodes} --seed {outcome.seed}"]
     options: list[tuple[str, object, object]] = [
         ("timings", outcome.timings, "modern"),
-        ("per-supernode", per_supernode, 100),
-        ("logins", logins, 2.0),
+        ("per-supernode", setting.per_supernode, 100),
+        ("logins", setting.work.logins, 2.0),
         ("calls", calls, None),
-        ("hours", hours, 0.0),
+        ("hours", setting.hours, 0.0),
+        ("willing", setting.willing, 0.1),
+        ("places", setting.places, 800),
+        ("stands", setting.stands, 0.0),
     ]
     words += [f"--{name} {value}" for name, value, usual in options if value != usual]
     return " ".join(words)

@@ -130,6 +130,15 @@ class Carrier:
             out += self._questions.pop(number).asking.end()
         return out
 
+    def end(self) -> Effects:
+        """We carry nothing any more: nodes ask another."""
+        out: Effects = []
+        for errand in (*self._errands.values(), *self._questions.values()):
+            out += errand.asking.end()
+        self._errands.clear()
+        self._questions.clear()
+        return out
+
     def wake(self, now: float) -> Effects:
         """Say it again; or tell the node that nobody answered."""
         out: Effects = []

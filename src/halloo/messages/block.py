@@ -87,7 +87,8 @@ class Standing(Shape):
     """What a supernode says of itself.  ``version`` grows with each change; the higher one wins.
 
     ``since``: wall-clock seconds since it serves; ``slot``: where it sits (8: on standby, 9: it goes);
-    ``depth``: how many bits of its place name its block; ``room``: how many more nodes it would take.
+    ``depth``: how many bits of its place name its block; ``room``: how many more nodes it would take; ``clients``: how
+    many it has; ``ready``: of them, how many would be supernodes; ``refused``: hosts that it lately had no room for.
     """
 
     node: bytes = wide(0x01)
@@ -97,6 +98,9 @@ class Standing(Shape):
     slot: int = number(0x04, most=9, default=8)
     depth: int = number(0x05, most=MAX_DEPTH, default=0)
     room: int = number(0x06, most=1 << 20, default=0)
+    clients: int = number(0x07, most=1 << 20, default=0)
+    ready: int = number(0x08, most=1 << 20, default=0)
+    refused: int = number(0x09, most=1 << 20, default=0)
 
 
 @shape

@@ -8,7 +8,7 @@ once.
 
 from __future__ import annotations
 
-from halloo.messages import block, call, directory, link, log, login, overlay, path, whitepages
+from halloo.messages import block, call, directory, link, log, login, overlay, path, role, whitepages
 from halloo.wire.command import Catalogue
 
 __all__ = ["EARLY", "OPEN", "SEALED"]
@@ -37,6 +37,7 @@ OPEN = Catalogue(
         overlay.ProbeRefuse,
         whitepages.WordSearch,
         whitepages.WordsFound,
+        role.Reached,
     ]
 )
 
@@ -87,6 +88,10 @@ SEALED = Catalogue(
         path.RelayRequest,
         whitepages.WordSearch,
         whitepages.WordsFound,
+        role.Move,
+        role.ReachAnswer,
+        role.ReachAsked,
+        role.ReachPassed,
     ]
 )
 

@@ -54,18 +54,20 @@ class Probe(Message):
 
 @command(28, Form.REPLY)
 class ProbeAccept(Message):
-    """Come.  ``observed`` is the address your probe came from."""
+    """Come.  ``observed`` is the address your probe came from; ``wanted``, to who is only asking, as in Pong."""
 
     observed: Address | None = address(0x11, default=None)
+    wanted: int = number(0x05, most=1_000_000, default=0)
     request: int = request_id(default=0)
 
 
 @command(29, Form.REPLY)
 class ProbeRefuse(Message):
-    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``; ``wanted`` as in Pong."""
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=20, default=())
     retry_after: int = number(0x03, most=3600, default=0)
+    wanted: int = number(0x05, most=1_000_000, default=0)
     ticket: bytes | None = blob(0x14, least=1, most=MAX_TICKET, default=None)
     request: int = request_id(default=0)
 
@@ -113,14 +115,21 @@ class Leave(Message):
 
 @command(81, Form.REQUEST)
 class Ping(Message):
-    """Are you still there?"""
+    """Are you still there?  ``ready``: I would be a supernode, and others reach me."""
 
+    ready: bool = flag(0x02, default=False)
     request: int = request_id(default=0)
 
 
 @command(82, Form.REPLY)
 class Pong(Message):
-    """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last."""
+    """I am.  ``observed``: your address as I see it now, when it is not the one that I told you last.
+
+    ``wanted``: the chance, in millionths, with which a node that is ready should become a supernode now;
+    ``supernodes``: some that are new.
+    """
 
     observed: Address | None = address(0x11, default=None)
+    wanted: int = number(0x03, most=1_000_000, default=0)
+    supernodes: tuple[Address, ...] = addresses(0x02, most=4, default=())
     request: int = request_id(default=0)

@@ -13,8 +13,8 @@ from random import Random
 from typing import Any, ClassVar
 
 from halloo.base.address import Address, Channel, Peer, Route, Wire
-from halloo.base.effects import Accept, Release
-from halloo.base.errors import PeerError, UsageError
+from halloo.base.effects import Accept, Release, Send, Unlink
+from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
 from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
@@ -23,20 +23,22 @@ from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
-from halloo.messages import block, call, directory, log, overlay, path, whitepages
+from halloo.messages import block, call, directory, log, overlay, path, role, whitepages
 from halloo.messages import login as letters
 from halloo.messages.credential import Party, credential_of
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
+from halloo.node.roles import Roles, Served, make_supernode
 from halloo.node.switchboard import Switchboard
-from halloo.overlay.admission import Admission, Pace
+from halloo.overlay.admission import Pace
 from halloo.overlay.browse import Browses
 from halloo.overlay.confirm import Confirmation, Pretended
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Learnt
-from halloo.overlay.join import Join, Joined, Lost
+from halloo.overlay.join import Join, Joined, Lost, Shifted
+from halloo.overlay.promotion import Called, Dismissed, Lending
 from halloo.overlay.publish import Published, Publisher
-from halloo.overlay.roster import Registrar
+from halloo.overlay.retirement import Retired
 from halloo.overlay.search import SearchDone, Searches
 from halloo.overlay.supernode import RecordKept, Supernode
 from halloo.path.relayer import Relayer
@@ -67,6 +69,10 @@ class NodeSetup:
     """Bytes a second that a supernode passes on for others."""
     memory: Memory = field(default_factory=Memory)
     """What earlier audits of the own name have seen."""
+    lending: Lending = field(default_factory=Lending)
+    """What the owner of an ordinary node lends to others, should they need it."""
+    served: Served | None = None
+    """As what it served others until it was ended, not long ago."""
 
 
 class Node:
@@ -81,13 +87,13 @@ class Node:
         self.observed: Address | None = None
         """Our public address, as the supernode sees it."""
         self._reachable = setup.reachable
-        self._peers, self._streams, self._requests = Numbers(), Numbers(), Numbers(rng.getrandbits(15))
-        self._parties: dict[Peer, tuple[Party, Route]] = {}
+        self.peers, self._streams, self.requests = Numbers(), Numbers(), Numbers(rng.getrandbits(15))
+        self.parties: dict[Peer, tuple[Party, Route]] = {}
         self._offers: dict[int, Channel] = {}
         port = setup.reachable[0].port if setup.reachable else 0
         setup.cache.pin(setup.descriptor.supernodes)
         self.cache = setup.cache
-        peers, streams, requests = self._peers, self._streams, self._requests
+        peers, streams, requests = self.peers, self._streams, self.requests
         self.join = Join(
             profile.join, setup.cache, self.id, port, rng, peers, streams, requests, wall, setup.has_proxy
         )
@@ -100,42 +106,14 @@ class Node:
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
         self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng)
-        self.supernode = self._supernode(setup) if setup.supernode else None
-        self.relayer = Relayer(rng, setup.max_relayed) if setup.supernode else None
-
-    def _supernode(self, setup: NodeSetup) -> Supernode:
-        if not setup.reachable:
-            raise UsageError("a supernode needs an address at which others reach it")
-        persona, rng, suite = setup.persona, setup.rng, setup.persona.suite
-        claims = credential_of(persona.credential) if persona.credential else None
-        registrar = Registrar(
-            persona.notary,
-            suite.digest,
-            setup.descriptor.supernodes,
-            persona.private,
-            persona.public,
-            persona.credential,
-            claims.name if claims else "",
-            suite.identity.sign,
-        )
-        supernode = Supernode(
-            self.id,
-            setup.reachable[0],
-            persona.notary,
-            suite.digest,
-            registrar,
-            setup.cache,
-            rng,
-            self._peers,
-            self._requests,
-            setup.wall,
-            setup.max_clients,
-        )
-        if setup.pace is not None:
-            supernode.clients.admission = Admission(setup.persona.suite.digest, setup.rng, setup.pace)
-        if self.papers.watch is not None:
-            supernode.keeper.newest_entry = self.papers.watch.newest_entry
-        return supernode
+        self.born_supernode = setup.supernode
+        self.supernode: Supernode | None = None
+        self.relayer: Relayer | None = None
+        if setup.supernode:
+            listening = setup.reachable[0] if setup.reachable else None
+            self.supernode = make_supernode(self, setup, listening, setup.max_clients)
+            self.relayer = Relayer(rng, setup.max_relayed)
+        self.roles = Roles(self, setup)
 
     @property
     def browses(self) -> Browses:
@@ -147,7 +125,8 @@ class Node:
     def begin(self, now: float) -> Effects:
         """Come on line: join, or take up a supernode's duties."""
         papers = self.papers.begin(now)
-        if self.supernode is not None:
+        self.roles.begin(now)
+        if self.supernode is not None and self.born_supernode:
             self.online_since = now
             return self._react(papers + self.supernode.begin(now), now)
         return self._react(papers + self.join.begin(now), now)
@@ -178,6 +157,7 @@ class Node:
             self.publisher.wake_at,
             self.papers.wake_at,
             self.calls.wake_at,
+            self.roles.wake_at,
             self.supernode.wake_at if self.supernode else inf,
             self.relayer.wake_at if self.relayer else inf,
         )
@@ -185,6 +165,9 @@ class Node:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
+        self.join.be_ready(now, ready=self.roles.promotion.ready(now))
+        if self.supernode is not None and self.relayer is not None:
+            self.supernode.retirement.busy = self.relayer.channels > 0
         for machine in (
             self.join,
             self.searches,
@@ -193,6 +176,7 @@ class Node:
             self.publisher,
             self.papers,
             self.calls,
+            self.roles,
             self.supernode,
             self.relayer,
         ):
@@ -211,7 +195,7 @@ class Node:
     # --- what the endpoint tells
 
     def _heard(self, notice: Heard, now: float) -> Effects:
-        if isinstance(notice.sender, int) and notice.sender not in self._parties:
+        if isinstance(notice.sender, int) and notice.sender not in self.parties:
             return []  # the last words of a link that we have ended meanwhile
         handle = self._speak.get(type(notice.message))
         return handle(self, notice.message, notice.sender, now) if handle else []
@@ -225,13 +209,16 @@ class Node:
 
     def _up(self, notice: Up, now: float) -> Effects:
         peer, party = notice.peer, notice.party
-        self._parties[peer] = party, notice.route
+        self.parties[peer] = party, notice.route
+        if notice.inbound:
+            self.roles.promotion.came(notice.route, now)
         out = self.join.up(peer, now) + self.calls.up(peer, party, now)
         return out + (self.supernode.up(peer, party, now) if self.supernode else [])
 
     def _down(self, notice: Down, now: float) -> Effects:
         peer, reason = notice.peer, notice.reason
-        self._parties.pop(peer, None)
+        self.parties.pop(peer, None)
+        self.roles.down(peer)
         out = self.join.down(peer, reason, now) + self.calls.down(peer, reason, now)
         for token in [token for token, channel in self._offers.items() if channel.hop == peer]:
             out.append(Release(self._offers.pop(token)))
@@ -241,8 +228,8 @@ class Node:
         return out
 
     def _moved(self, notice: Moved, now: float) -> Effects:
-        if notice.peer in self._parties:
-            self._parties[notice.peer] = self._parties[notice.peer][0], notice.route
+        if notice.peer in self.parties:
+            self.parties[notice.peer] = self.parties[notice.peer][0], notice.route
         self.calls.moved(notice.peer, notice.route)
         return []
 
@@ -257,16 +244,19 @@ class Node:
         return self.join.receive(message, sender, now)
 
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.join.probed(message, sender, now) if not isinstance(sender, int) else []
+        if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
+            return []
+        return self.join.probed(message, sender, now)
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
         if self.supernode is None:
             return []
-        return self.supernode.receive(message, sender, self._parties[sender][1], now)
+        return self.supernode.receive(message, sender, self.parties[sender][1], now)
 
     def _probe(self, message: Any, sender: Any, now: float) -> Effects:
         if self.supernode is None or isinstance(sender, int):
             return []
+        self.roles.promotion.came(sender, now)
         return self.supernode.clients.probed(message, sender, now)
 
     def _to_directory(self, message: Message, sender: Any, now: float) -> Effects:
@@ -305,6 +295,8 @@ class Node:
     def _pong(self, message: Any, sender: Any, now: float) -> Effects:
         """Our address has changed under us: whoever looks us up should hear of it."""
         out = self.join.receive(message, sender, now)
+        if sender == self.join.peer:
+            out += self.roles.wanted(message.wanted, now)
         if message.observed is None or sender != self.join.peer:
             return out
         self.observed = message.observed
@@ -315,13 +307,22 @@ class Node:
         out = self._to_supernode(message, sender, now)
         return out + (self.papers.heads(message.heads, now) if self.supernode else [])
 
+    def _reach_passed(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.roles.pass_on(message, sender, now)
+
+    def _reach_answer(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.roles.promotion.answered(message, sender, now)
+
+    def _reached(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.roles.promotion.heard(message, sender, now)
+
     def _to_papers(self, message: Message, sender: Any, now: float) -> Effects:
         return self.papers.receive(message, sender, now)
 
     def _to_carry(self, message: Any, sender: Any, now: float) -> Effects:
         if self.supernode is None or sender not in self.supernode.clients:
             return []
-        return self.papers.carry(message, sender, self._parties[sender][0].key, now)
+        return self.papers.carry(message, sender, self.parties[sender][0].key, now)
 
     def _to_reach(self, message: Message, sender: Any, now: float) -> Effects:
         return self.calls.relay_said(message, sender, now)
@@ -329,6 +330,8 @@ class Node:
     def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
         if self.relayer is None or self.supernode is None or not self._name(sender):
             return []
+        if self.roles.tight:
+            return [Send(sender, path.RelayRefused(reason="no capacity is left", request=message.request))]
         return self.relayer.requested(message, sender, self.supernode.clients.link_to(message.callee), now)
 
     def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:
@@ -347,34 +350,44 @@ class Node:
         return out + (self.relayer.closed(message, sender, now) if self.relayer else [])
 
     def _invite(self, message: Any, sender: Any, now: float) -> Effects:
-        party, route = self._parties[sender]
+        party, route = self.parties[sender]
         return self.calls.invited(message, sender, party, route, now)
 
     def _to_call(self, message: Any, sender: Any, now: float) -> Effects:
         return self.calls.heard(message, message.call, sender, now)
 
     def _name(self, peer: Any) -> str:
-        known = self._parties.get(peer)
+        known = self.parties.get(peer)
         return known[0].name if known else ""
 
+    def relays_by(self, peer: Peer) -> bool:
+        """Whether a call, or a channel that was offered, passes through the node behind a link."""
+        return self.calls.passes_by(peer) or any(channel.hop == peer for channel in self._offers.values())
+
     # --- events
+
+    def _of_roles(self, event: Event, now: float) -> Effects:
+        return self.roles.react(event, now)
 
     def _joined(self, event: Joined, now: float) -> Effects:
         self.online_since = now
         self.observed = event.observed or self.observed
         supernode = event.peer, event.supernode
-        self.calls.supernode, self.calls.way = supernode, self._parties[event.peer][1]
+        self.calls.supernode, self.calls.way = supernode, self.parties[event.peer][1]
         self._seen_as(event.observed, event.peer)
-        by_udp = isinstance(self._parties[event.peer][1], Wire)
-        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp)
-        self._browses.supernode, self._browses.open_to = event.peer, by_udp
-        self.confirmation.attached(event.supernode, open_to=by_udp)
+        by_udp = isinstance(self.parties[event.peer][1], Wire)
+        alone = event.peer == self.roles.loopback.peer
+        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp and not alone)
+        self._browses.supernode, self._browses.open_to = event.peer, by_udp and not alone
+        self.confirmation.attached(event.supernode, open_to=by_udp and not alone)
         out += self.publisher.attached(supernode, now)
+        out += self.roles.promotion.attached(event.peer, now)
+        out += self.roles.joined(event.observed if by_udp else None, now)
         return out + self.papers.attached(event.peer, now)
 
     def _seen_as(self, observed: Address | None, supernode: Peer) -> None:
         """Where others reach us: as our supernode sees us, if by datagrams, and as we see ourselves."""
-        by_udp = isinstance(self._parties[supernode][1], Wire)
+        by_udp = isinstance(self.parties[supernode][1], Wire)
         seen = (observed,) if observed is not None and by_udp else ()
         self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
 
@@ -385,6 +398,7 @@ class Node:
         gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
         lost = self._browses.lost(gone, now) if gone is not None else []
         out = lost + self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
+        out += self.roles.promotion.attached(None, now)
         return out + self.papers.attached(None, now)
 
     def _renewed(self, event: Renewed, now: float) -> Effects:
@@ -401,7 +415,7 @@ class Node:
         return self.confirmation.learnt(event, now)
 
     def _pretended(self, event: Pretended, now: float) -> Effects:
-        return self.join.shun("it only pretended to store our record", now)
+        return self.join.shun(now)
 
     def _of_papers(self, event: Event, now: float) -> Effects:
         return self.papers.react(event, self.supernode, now)
@@ -414,12 +428,29 @@ class Node:
 
     def _react(self, effects: Effects, now: float) -> Effects:
         """Tell siblings what concerns them; pass everything on."""
+        self.roles.note(effects, now)
         out: Effects = []
         for effect in effects:
+            if self.roles.loopback.peer is not None and self._is_to_ourselves(effect):
+                out += self._hand_over(effect, now)
+                continue
             out.append(effect)
             if isinstance(effect, Event) and (reaction := self._reactions.get(type(effect))) is not None:
                 out += self._react(reaction(self, effect, now), now)
         return out
+
+    def _is_to_ourselves(self, effect: Any) -> bool:
+        own = self.roles.loopback.peer
+        return (isinstance(effect, Send) and effect.to == own) or (isinstance(effect, Unlink) and effect.peer == own)
+
+    def _hand_over(self, effect: Any, now: float) -> Effects:
+        """What one half of a supernode that its own user is attached to says to the other."""
+        if isinstance(effect, Unlink):
+            return self._react(self._down(Down(effect.peer, effect.reason), now), now)
+        try:
+            return self._react(self._heard(Heard(effect.message, effect.to), now), now)
+        except PeerError:
+            return []
 
     # --- the tables
 
@@ -476,6 +507,11 @@ class Node:
         path.RelayRefused: _to_reach,
         path.RelayOffer: _relay_offer,
         path.RelayClose: _relay_close,
+        role.ReachAsked: _to_supernode,
+        role.ReachAnswer: _reach_answer,
+        role.ReachPassed: _reach_passed,
+        role.Reached: _reached,
+        role.Move: _to_join,
         call.Invite: _invite,
         call.Ringing: _to_call,
         call.Answer: _to_call,
@@ -495,6 +531,10 @@ class Node:
         Published: _published,
         Learnt: _looked,
         Pretended: _pretended,
+        Called: _of_roles,
+        Dismissed: _of_roles,
+        Retired: _of_roles,
+        Shifted: _of_roles,
         Answered: _call_event,
         Ended: _call_event,
     }

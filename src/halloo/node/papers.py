@@ -53,7 +53,9 @@ class Papers:
         streams, requests = numbers
         ledger = Ledger(suite.digest, descriptor.id)
         self.revocations = Revocations(ledger)
-        persona.notary = notary = replace(persona.notary, revoked=self.revocations.covers)
+        self._ledger, self._servers, self._rng, self._wall = ledger, servers, rng, wall
+        self._streams, self._requests = streams, requests
+        persona.notary = self._notary = notary = replace(persona.notary, revoked=self.revocations.covers)
 
         def client() -> LoginClient:
             return LoginClient(suite, descriptor.letter_key, servers, rng, streams, requests, wall)
@@ -67,13 +69,8 @@ class Papers:
         self.watch: Watch | None = None
         self.carrier: Carrier | None = None
         if supernode:
-            self.watch = Watch(ledger, notary, servers, self.revocations, rng, streams, requests, wall)
+            self.watch = self._new_watch()
             self.carrier = Carrier(servers, rng, streams)
-        self._machines: tuple[Machine, ...] = tuple(
-            machine
-            for machine in (self.ask, self.renewal, self.auditor, self.watch, self.carrier)
-            if machine is not None
-        )
         self._credential = persona.credential
         self._begun = False
 
@@ -89,6 +86,32 @@ class Papers:
         self._begun = True
         out = self.certified(credential_of(self._credential), now) if self._credential else []
         return out + (self.watch.begin(now) if self.watch else [])
+
+    def _new_watch(self) -> Watch:
+        numbers = self._streams, self._requests
+        return Watch(
+            self._ledger, self._notary, self._servers, self.revocations, self._rng, *numbers, self._wall
+        )
+
+    @property
+    def _machines(self) -> tuple[Machine, ...]:
+        machines = (self.ask, self.renewal, self.auditor, self.watch, self.carrier)
+        return tuple(machine for machine in machines if machine is not None)
+
+    def serve(self, now: float) -> Effects:
+        """The node becomes a supernode: read the log, carry letters."""
+        if self.watch is not None:
+            return []
+        self.watch = self._new_watch()
+        self.carrier = Carrier(self._servers, self._rng, self._streams)
+        return self.watch.begin(now)
+
+    def rest(self) -> Effects:
+        """It is none any more.  What was heard of revocations is kept."""
+        out = self.watch.asking.end() if self.watch else []
+        out += self.carrier.end() if self.carrier else []
+        self.watch = self.carrier = None
+        return out
 
     def certified(self, claims: Claims, now: float) -> Effects:
         """There is a credential, at birth or by a new login."""

@@ -126,6 +126,14 @@ class Switchboard:
         """All calls that a report can be had of, the oldest first."""
         return list(self._lines)
 
+    def passes_by(self, peer: Peer) -> bool:
+        """Whether a call has the node behind a link for its relay, or asks it to be."""
+        return any(
+            (line.reach is not None and line.reach.channel is not None and line.reach.channel.hop == peer)
+            or (isinstance(line.route, Channel) and line.route.hop == peer and line.call.state is not State.OVER)
+            for line in self._lines.values()
+        )
+
     @property
     def closing(self) -> bool:
         """Whether a way is still open for the last words of a call."""

@@ -52,7 +52,7 @@ from halloo.overlay.roster import MAX_MEMBERS, Member, Registrar, Roster
 from halloo.overlay.seating import first_seats, first_table, next_seats
 from halloo.overlay.slots import GOING, SLOTS, STANDBY, Prefix, mixed, smallest_slot
 
-__all__ = ["Block", "MemberGone", "MemberMet", "Placed"]
+__all__ = ["Block", "Load", "MemberGone", "MemberMet", "Placed"]
 
 BEAT_EVERY = 10.0  # seconds between signs of life to those of our slot; to others each third time
 PLACE_EVERY = 1.0  # seconds between looks at the placement, when something has changed
@@ -123,6 +123,16 @@ class MemberGone(Event):
     address: Address
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Nodes that a supernode would still take, has, and had no room for; of them, those that are ready to help."""
+
+    room: int = 0
+    clients: int = 0
+    ready: int = 0
+    refused: int = 0
+
+
 @dataclass(slots=True)
 class _Doubt:
     """A question in the open to one supernode: by when it has to be answered, and when it is asked again."""
@@ -177,8 +187,10 @@ class Block:
     timers: Timers = field(default_factory=Timers)
     found: bool = False
     """Whether we know where we belong."""
-    room: int = 0
-    """How many more nodes we would take."""
+    load: Load = field(default_factory=Load)
+    """What others may know of our nodes."""
+    going: bool = False
+    """Whether we retire: others do not count with us any more, and what we hold is handed on."""
     _me: Member | None = None
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _links: dict[Peer, _Link] = field(default_factory=dict)
@@ -239,29 +251,57 @@ class Block:
         """Supernodes that we have a link to."""
         return self._by_node
 
-    def known(self) -> tuple[Address, ...]:
-        """Addresses of supernodes to tell of: ourselves, then others as chance has it, those with room first."""
+    def known(self, *, with_room: bool = False) -> tuple[Address, ...]:
+        """Addresses of supernodes to tell of: ourselves, then others as chance has it, those with room first (or
+        alone).
+        """
         others = [member for member in self.roster.members.values() if member.node != self.node]
+        if with_room:
+            others = [member for member in others if member.room]
         chosen = self.rng.sample(others, min(40, len(others)))
         chosen.sort(key=lambda member: not member.room)
         return (self.listening, *(member.address for member in chosen))[:40]
 
     # --- intents and links
 
-    def begin(self, now: float) -> Effects:
-        """Take up the duties of a member."""
+    def begin(self, now: float, since: int = 0) -> Effects:
+        """Take up the duties of a member; ``since``: the wall-clock second from which they count (0: this one)."""
         self._began = now
-        self._restate(now, slot=STANDBY, since=int(now + self.wall))
+        self._restate(now, slot=STANDBY, since=since or int(now + self.wall))
         self.timers[Timer.BEAT] = now + BEAT_EVERY * self.rng.random()
         self.timers[Timer.REVIVE] = now + REVIVE_EVERY * (1 + self.rng.random())
         self.timers[Timer.TABLE] = now + TABLES_AT_ONCE
         self.timers[Timer.ATLAS] = now + LOOK_FOR
         return self._look(now) + self._place(now)
 
+    def bear(self, load: Load, now: float) -> None:
+        """Our load has changed: tell the others."""
+        self.load = load
+        if self._me is not None and not self.going:
+            self._restate(now)
+            self._spread(now, (self._own(),))
+
+    def retire(self, now: float) -> Effects:
+        """Give our seat up, while the links stand: what we hold is handed on."""
+        if self._me is None or self.going:
+            return []
+        self.going = True
+        self._restate(now, slot=GOING)
+        out: Effects = [Send(peer, News(standings=(self._own(),))) for peer in self._links]
+        return [*out, Placed(self.roster.prefix, STANDBY)]
+
+    def stay(self, now: float) -> None:
+        """Take the duties up again: nobody else can."""
+        if self.going:
+            self.going = False
+            self._restate(now, slot=STANDBY)
+            self._spread(now, (self._own(),))
+
     def leave(self, now: float) -> Effects:
         """Say goodbye: what we hold is held by others too."""
         if self._me is None:
             return []
+        self.going = True
         self._restate(now, slot=GOING)
         out: Effects = [Send(peer, News(standings=(self._own(),))) for peer in self._links]
         out += [Unlink(peer, "left") for peer in (*self._links, *self._dialling)]
@@ -393,7 +433,10 @@ class Block:
             version=max(int(now + self.wall), before.version + 1 if before else 0, self._newest + 1),
             slot=slot if slot is not None else (before.slot if before else STANDBY),
             depth=depth if depth is not None else self.roster.prefix.depth,
-            room=self.room,
+            room=self.load.room,
+            clients=self.load.clients,
+            ready=self.load.ready,
+            refused=self.load.refused,
         )
         self._me = self.registrar.own(standing)
         self._restated_at = now
@@ -404,6 +447,8 @@ class Block:
 
     def _contradict(self, now: float) -> None:
         """We are said to have gone, or to stand otherwise: say anew how we do, though not faster than the clock."""
+        if self.going:
+            return  # it is true
         if now < self._restated_at + RESTATE_EVERY:
             self._soon(Timer.RESTATE, self._restated_at + RESTATE_EVERY)
             return
@@ -780,7 +825,7 @@ class Block:
     def _place(self, now: float) -> Effects:
         """Look whether we sit well."""
         self.timers.pop(Timer.PLACE, None)
-        if not self.found or self._me is None:
+        if not self.found or self._me is None or self.going:
             return []
         out: Effects = []
         changed, self._changed = self._changed, False

@@ -15,6 +15,8 @@ answered, and so are their searches: only new work is put off.
 
 from __future__ import annotations
 
+import itertools
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,6 +31,9 @@ from halloo.overlay.admission import FULL, Admission, Verdict
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
 FEW = 2  # supernodes named to who may have made its address up: the datagram is twice as long as his at the most
+REFUSED_FOR = 90.0  # seconds for which who found no room counts: he is told to ask again within two minutes
+MAX_TURNED_AWAY = 256  # hosts counted: more need is answered step by step
+NEWCOMERS = 64  # supernodes remembered that our nodes have not heard of: a node that hears of few knows enough others
 MANY = 20  # to who has shown that it hears us
 
 
@@ -54,6 +59,12 @@ class _Client:
     name: str
     told: Address | None
     """The address that it was last told to have."""
+    ready: bool = False
+    """Whether it would be a supernode."""
+    at: Route | None = None
+    """How it was seen last."""
+    heard_of: int = 0
+    """How many newcomers there were when it heard of some last."""
 
 
 @dataclass(slots=True)
@@ -70,7 +81,18 @@ class Clients:
     most: int = 800
     admission: Admission | None = None
     """None: everybody is taken at once while there is room."""
+    closed: bool = False
+    """Whether nobody new is taken: we retire, or this machine has too much to do."""
+    own: Peer | None = None
+    """The user of this machine, who is attached to it: for him there is always room."""
+    wanted: int = 0
+    """The chance, in millionths, with which a node that is ready should become a supernode."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
+    _newcomers: deque[Address] = field(default_factory=lambda: deque(maxlen=NEWCOMERS))
+    _met: int = 0
+    """How many newcomers there have been."""
+    _turned_away: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    """Hosts that there was no room for, and when that was last."""
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -85,24 +107,48 @@ class Clients:
     @property
     def room(self) -> int:
         """How many more nodes can be taken, places kept for those in the line left out."""
+        if self.closed:
+            return 0
         kept = self.admission.places if self.admission else 0
         return max(0, self.most - len(self._clients) - kept)
+
+    @property
+    def ready(self) -> int:
+        """How many of them would be supernodes."""
+        return sum(client.ready for client in self._clients.values())
+
+    def refused(self, now: float) -> int:
+        """How many hosts there was no room for lately."""
+        while self._turned_away and next(iter(self._turned_away.values())) < now - REFUSED_FOR:
+            self._turned_away.popitem(last=False)
+        return len(self._turned_away)
+
+    def peers(self) -> list[Peer]:
+        """Their links."""
+        return list(self._clients)
+
+    def by_datagrams(self) -> list[Peer]:
+        """The links of those who are reached by datagrams."""
+        return [peer for peer, client in self._clients.items() if isinstance(client.at, Wire)]
 
     def probed(self, message: Probe, route: Route, now: float) -> Effects:
         """A probe, in the open."""
         observed = route.address if isinstance(route, Wire) else None
-        accept: Effects = [Send(route, ProbeAccept(observed=observed, request=message.request))]
+        wanted = self.wanted if message.only_asking else 0
+        accept: Effects = [Send(route, ProbeAccept(observed=observed, wanted=wanted, request=message.request))]
         if message.only_asking and message.ticket and self.admission is not None:
             self.admission.give_back(_host(route), message.ticket, now)
             return []
         if message.only_asking and self.room and (self.admission is None or self.admission.would_admit(now)):
             return accept
-        verdict = self._verdict(route, b"" if message.only_asking else message.ticket or b"", now)
+        ticket = b"" if message.only_asking else message.ticket or b""
+        verdict = self._verdict(route, ticket, now, only_asking=message.only_asking)
         if verdict.admitted:
             return accept
         refuse = ProbeRefuse(
             supernodes=self.known()[: MANY if verdict.proven else FEW],
             retry_after=verdict.wait,
+            wanted=wanted,
             ticket=verdict.ticket or None,
             request=message.request,
         )
@@ -117,7 +163,8 @@ class Clients:
             return [Send(sender, refused)]
         for old in [peer for peer, held in self._clients.items() if held.node == message.node and peer != sender]:
             del self._clients[old]  # the same node again, after its line changed
-        self._clients[sender] = _Client(message.node, party.name, _seen(route))
+        self._clients[sender] = _Client(message.node, party.name, _seen(route), at=route, heard_of=self._met)
+        self._turned_away.pop(_host(route), None)
         attached = Attached(
             node=self.node,
             observed=_seen(route),
@@ -130,10 +177,10 @@ class Clients:
 
     def _refused(self, message: Attach, sender: Peer, route: Route | None, now: float) -> AttachRefused | None:
         """What to say to who may not attach now.  Who is here already, over this link or another, always may."""
-        if sender in self._clients or self.link_to(message.node) is not None:
+        if sender in self._clients or sender == self.own or self.link_to(message.node) is not None:
             return None
         told_to_come = self.admission is not None and self.admission.redeem(_host(route), message.ticket or b"", now)
-        if told_to_come and len(self._clients) < self.most:
+        if told_to_come and len(self._clients) < self.most and not self.closed:
             return None
         verdict = self._verdict(route, message.ticket or b"", now, reachable=True)
         if verdict.admitted:
@@ -144,7 +191,14 @@ class Clients:
             supernodes=self.known(), retry_after=verdict.wait, ticket=verdict.ticket or None, request=message.request
         )
 
-    def _verdict(self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False) -> Verdict:
+    def _verdict(
+        self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False, only_asking: bool = False
+    ) -> Verdict:
+        if not self.room and not self.closed and not only_asking:
+            self._turned_away.pop(_host(route), None)
+            self._turned_away[_host(route)] = now
+            if len(self._turned_away) > MAX_TURNED_AWAY:
+                self._turned_away.popitem(last=False)
         if self.admission is None:
             return Verdict(bool(self.room), 0 if self.room else int(FULL), proven=True)
         room = self.room > 0
@@ -153,9 +207,21 @@ class Clients:
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
         observed, client, seen = None, self._clients.get(sender), _seen(route)
-        if client is not None and client.told != seen:
-            client.told = observed = seen
-        return [Send(sender, Pong(observed=observed, request=message.request))]
+        new: tuple[Address, ...] = ()
+        if client is not None:
+            first = max(client.heard_of, self._met - len(self._newcomers))
+            new = tuple(itertools.islice(self._newcomers, first - self._met + len(self._newcomers), None))[:FEW]
+            client.heard_of = first + len(new)
+            client.ready, client.at = message.ready, route
+            if client.told != seen:
+                client.told = observed = seen
+        wanted = self.wanted if message.ready else 0
+        return [Send(sender, Pong(observed=observed, wanted=wanted, supernodes=new, request=message.request))]
+
+    def meet(self, supernode: Address) -> None:
+        """There is another supernode: our nodes hear of it with the next sign of life."""
+        self._newcomers.append(supernode)
+        self._met += 1
 
     def left(self, message: Leave, sender: Peer) -> Effects:
         """A goodbye."""

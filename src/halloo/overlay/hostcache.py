@@ -81,6 +81,8 @@ class HostCache:
     """The network they belong to, where that is known."""
     changed: bool = False
     """Whether something is new since this was last set to False."""
+    own: Address | None = None
+    """Where we are a supernode ourselves: nobody is his own way into the network."""
     _hosts: dict[Address, _Host] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -106,7 +108,7 @@ class HostCache:
         told_by = (neighbourhood(teller.host) or b"") if teller is not None else b""
         new: list[Address] = []
         for address in addresses:
-            if not believable(address, teller.host if teller else None):
+            if address == self.own or not believable(address, teller.host if teller else None):
                 continue
             known = self._hosts.get(address)
             if known is not None:
@@ -155,7 +157,7 @@ class HostCache:
         Those of different neighbourhoods come first: an attack on one of them is no attack on all we try.
         """
         ranked = sorted(
-            (known for known in self._hosts if known not in but),
+            (known for known in self._hosts if known not in but and known != self.own),
             key=lambda known: self.cost(known, wall) * (1 + SPREAD * rng.random()),
         )
         chosen: list[Address] = []
@@ -186,7 +188,8 @@ class HostCache:
 
     def stalest(self, but: Container[Address] = ()) -> Address | None:
         """The address of which we have known for the longest time no more than we know now."""
-        known = [(max(host.success, host.tried), at) for at, host in self._hosts.items() if at not in but]
+        hosts = self._hosts.items()
+        known = [(max(host.success, host.tried), at) for at, host in hosts if at not in but and at != self.own]
         return min(known, default=(0.0, None))[1]
 
     def addresses(self) -> list[Address]:

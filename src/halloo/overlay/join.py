@@ -45,14 +45,16 @@ from halloo.base.address import Address, Peer, Route, Stream, Wire
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
+from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
 from halloo.overlay.promises import Promise, Promises
 from halloo.overlay.scout import Scout
 
-__all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "State", "Way"]
+__all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
 
 
+READY_AGAIN = 5.0  # seconds after which a node that said for the first time that it is ready shows another sign of life
 LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
 HOLD = 0.6  # seconds that a handshake over UDP has before others are asked as well: three slow round trips
 GATHER = 0.8  # seconds in which the answers of all who were asked in a round come, before one is chosen
@@ -62,6 +64,8 @@ REFERRED = 8  # supernodes named in refusals that are tried in one round
 SOONEST = 0.5  # seconds before which no appointment is, whatever the supernode says
 LOOK_AGAIN = 5.0  # seconds, at least, between two looks for somebody with less to do while an appointment is waited for
 HINTS_EVERY = 5.0  # seconds between two rounds that begin because the local network told of somebody
+SHUNNED_FOR = 3_600.0  # seconds for which a supernode is not asked that was caught lying
+MOST_SHUNNED = 64  # supernodes remembered for that
 MOST_TRIED = 2 * CAPACITY  # addresses that are told of where a search has failed
 
 
@@ -102,6 +106,13 @@ class Lost(Event):
 
     supernode: Address
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted(Event):
+    """Our supernode retires, and we are attached to another: the link ``left`` to the old one still stands."""
+
+    left: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,13 @@ class Join:
     _promises: Promises = field(default_factory=Promises)
     _heard_by_udp: bool = False
     """Whether a probe was answered in this search: connections are for those whose datagrams do not pass."""
+    ready: bool = False
+    """Whether we would be a supernode: our own one hears of it, soon the first time."""
+    _said_ready: bool = False
+    _shunned: dict[Address, float] = field(default_factory=dict)
+    """Who was caught lying, and until when that counts."""
+    _moving: bool = False
+    """Whether another supernode is looked for while ours still serves us."""
     _referred: int = 0
     _hinted: float = -inf
 
@@ -193,7 +211,7 @@ class Join:
         """Say goodbye and stay off line."""
         out: Effects = [Send(self.peer, Leave()), Unlink(self.peer, "left")] if self.peer is not None else []
         out += self._drop_attempts()
-        self.state, self.peer, self.supernode = State.IDLE, None, None
+        self.state, self.peer, self.supernode, self._moving = State.IDLE, None, None, False
         self._steps.clear()
         self._probes.clear()
         self._promises.forget()
@@ -212,6 +230,32 @@ class Join:
             self.timers.clear()
             return self._climb(now)
         return []
+
+    def be_ready(self, now: float, *, ready: bool) -> None:
+        """Whether we would be a supernode: if we would from now on, our own one hears of it at once."""
+        if ready and not self.ready and self.state is State.ATTACHED:
+            self.timers[Timer.PING] = now
+        self.ready = ready
+
+    def shun(self, now: float) -> Effects:
+        """Our supernode does not do what it says: look for another one, and do not ask it again for an hour."""
+        if self.state is not State.ATTACHED or self.supernode is None:
+            return []
+        self._shunned.pop(self.supernode, None)
+        if len(self._shunned) >= MOST_SHUNNED:
+            del self._shunned[next(iter(self._shunned))]
+        self._shunned[self.supernode] = now + SHUNNED_FOR
+        self.cache.failed(self.supernode, now + self.wall)
+        return self._look_elsewhere(self.supernode, now)
+
+    def attach_by(self, peer: Peer, supernode: Address, now: float) -> Effects:
+        """Nobody else is there: attach to ``supernode``, which ``peer`` leads to already.  Nothing while on line."""
+        if self.state is State.ATTACHED:
+            return []
+        out: Effects = [*self._stop_climbing()]
+        self.state = State.CLIMBING
+        self._attempts[peer] = _Attempt(supernode, Wire(supernode), now, Way.UDP, up=True)
+        return [*out, Send(peer, Attach(node=self.node, port=self.port, request=self.requests() & 0xFFFF))]
 
     # --- what is heard
 
@@ -252,7 +296,7 @@ class Join:
             return []
         lost = Lost(self.supernode, reason)
         self.cache.failed(self.supernode, now + self.wall)
-        self.peer, self.supernode, self.state = None, None, State.IDLE
+        self.peer, self.supernode, self.state, self._moving = None, None, State.IDLE, False
         self.timers.clear()
         self.scout.rest()
         return [lost, *self.begin(now)]
@@ -268,8 +312,10 @@ class Join:
                 if self.state is State.CLIMBING:
                     out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
                 return out
-            case Pong():
-                return []
+            case Pong() if sender == self.peer and self.supernode is not None:
+                self.cache.add(message.supernodes, self.supernode, wall=now + self.wall)
+            case Move() if sender == self.peer and self.state is State.ATTACHED:
+                return self._move(message, now)
         return []
 
     def wake(self, now: float) -> Effects:
@@ -286,8 +332,35 @@ class Join:
                 case Timer.ROUND:
                     out += self._round_over(now)
                 case Timer.PING if self.peer is not None:
-                    self.timers[Timer.PING] = now + self.timings.ping
-                    out.append(Send(self.peer, Ping(request=self.requests() & 0xFFFF)))
+                    soon = self.ready and not self._said_ready  # it counts us now, and tells us the chance then
+                    self._said_ready = self.ready
+                    self.timers[Timer.PING] = now + (READY_AGAIN if soon else self.timings.ping)
+                    out.append(Send(self.peer, Ping(ready=self.ready, request=self.requests() & 0xFFFF)))
+        return out
+
+    # --- to another one
+
+    def _move(self, message: Move, now: float) -> Effects:
+        """Our supernode retires: look for another, and keep it until that one has taken us."""
+        assert self.supernode is not None
+        others = [one for one in message.supernodes if one != self.supernode]
+        self.cache.add(others, self.supernode, wall=now + self.wall)
+        return self._look_elsewhere(self.supernode, now)
+
+    def _look_elsewhere(self, but: Address, now: float) -> Effects:
+        self._began, self._round, self._moving = now, 0, True
+        self._tried.clear()
+        self._turned = dict.fromkeys([but])
+        self._silent.clear()
+        self._heard_by_udp = False
+        return self._climb(now)
+
+    def _stay(self, now: float) -> Effects:
+        """Nobody has taken us so far; our supernode will say so again."""
+        out = self._stop_climbing()
+        self._promises.forget()
+        self.state, self._moving = State.ATTACHED, False
+        self.timers[Timer.PING] = now
         return out
 
     # --- a round
@@ -313,7 +386,9 @@ class Join:
     def _entries(self, now: float) -> list[Address]:
         """Whom to try in this round: spares, then the best of the cache, none twice before all had their turn."""
         most = self.timings.ladder.entries
-        not_now = self._promises.not_now(now)
+        not_now = {*self._promises.not_now(now), *(one for one, until in self._shunned.items() if until > now)}
+        if self._moving and self.supernode is not None:
+            not_now = {*not_now, self.supernode}
         spares = [spare for spare in self.scout.spares if spare not in not_now and spare not in self._turned]
         chosen = spares[:most]
         but = {*not_now, *self._turned, *chosen}
@@ -376,8 +451,8 @@ class Join:
     ) -> Effects:
         """A supernode that cannot take us now.  ``has_place``: and has kept us a place, as far as it keeps any."""
         self.cache.add(message.supernodes, address, wall=now + self.wall)
-        if not self.timings.patient:
-            return []
+        if not self.timings.patient or self._moving:
+            return self._refer(message.supernodes, way, now)
         soonest = min(self.timings.pause, SOONEST * 2.0 ** min(self._round, LONGEST_DOUBLING))
         at = now + max(soonest, message.retry_after + self.rng.random() / 4)
         promise = Promise(address, at, message.ticket or b"", way)
@@ -395,6 +470,8 @@ class Join:
     def _refer(self, addresses: list[Address] | tuple[Address, ...], way: Way, now: float) -> Effects:
         """Supernodes that we were told of are tried next, as far as they are new in this search, by the same way."""
         for address in addresses:
+            if self._shunned.get(address, 0.0) > now:
+                continue
             if self._referred < REFERRED and address in self.cache and address not in self._turned:
                 self._referred += 1
                 self._turned[address] = None
@@ -428,7 +505,8 @@ class Join:
             self.cache.add(message.supernodes, teller, wall=now + self.wall)
         if attempt is None or self.state is not State.CLIMBING:
             return []
-        self.state, self.peer, self.supernode = State.ATTACHED, sender, attempt.address
+        left = self.peer if self._moving else None
+        self.state, self.peer, self.supernode, self._moving = State.ATTACHED, sender, attempt.address, False
         self.cache.succeeded(attempt.address, now + self.wall, attempt.round_trip)
         for address in self._silent:
             if address != attempt.address:
@@ -443,7 +521,8 @@ class Join:
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
-        return [*out, *self._drop_attempts(), joined]
+        out += [*self._drop_attempts(), joined]
+        return out if left is None else [*out, Shifted(left)]
 
     def _drop_attempts(self) -> list[Effect]:
         dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
@@ -453,6 +532,8 @@ class Join:
     def _round_over(self, now: float) -> Effects:
         for address in (*self._probes, *(attempt.address for attempt in self._attempts.values())):
             self._silent[address] = None
+        if self._moving:
+            return self._stay(now)
         self._round += 1
         if self.timings.rounds and self._round >= self.timings.rounds:
             out = self._stop_climbing()

@@ -42,6 +42,9 @@ class Member:
     mark: int
     """What is compared: the version, and below it a digest, so that of two standings of one version the same wins
     everywhere."""
+    clients: int = 0
+    ready: int = 0
+    refused: int = 0
 
 
 def network_of(address: Address) -> bytes:
@@ -118,6 +121,9 @@ class Registrar:
             network_of(address),
             signed,
             standing.version << 16 | crc32(signed.standing) & 0xFFFF,
+            standing.clients,
+            standing.ready,
+            standing.refused,
         )
 
 

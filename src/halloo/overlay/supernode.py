@@ -6,17 +6,23 @@ keeper         the records, and those on their way
 inquiries      what it asks others for its nodes
 whitepages     what it answers to who searches by words
 browses        what it searches by words itself, for its nodes that cannot
+need           whether the block has too few supernodes, or too many
+retirement     how it lays its duties down
 
 node            supernode                        holder of the slot
   | Search ------> | --- Search (open) -----------> |   only where it does not hold the key
   |                | <-- Found -------------------- |
   | <------ Found  |
+
+node            supernode                        third node
+  | ReachAsked --> | --- ReachPassed -------------> |   a supernode, or a node of ours, that says Reached to the node
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 from halloo.base.address import Address, Peer, Route, Wire
@@ -54,14 +60,17 @@ from halloo.messages.directory import (
 )
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Leave, Ping
+from halloo.messages.role import ReachAnswer, ReachAsked, ReachPassed
 from halloo.messages.whitepages import FOUND_AT_ONCE, WordSearch, WordsFound
-from halloo.overlay.block import Block, Placed
+from halloo.overlay.block import Block, Load, MemberMet, Placed
 from halloo.overlay.browse import Browsed, Browses
 from halloo.overlay.clients import Clients
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Inquiries, Learnt
 from halloo.overlay.keeper import Keeper
+from halloo.overlay.need import chance, surplus
+from halloo.overlay.retirement import Retirement
 from halloo.overlay.roster import Registrar
 from halloo.overlay.whitepages import WhitePages
 
@@ -72,6 +81,12 @@ ATLAS_MESSAGES = (
     64  # messages of an answer to who asks for the atlas: 512 blocks, 50,000 supernodes; the rest comes next time
 )
 OTHERS = 4  # holders told to who finds nothing
+LOOK_EVERY = 2.0  # seconds between looks at our load and the block's need
+STEPS = 8  # of our room: a load is told when it has changed by one of them
+TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
+PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
+PASS_EVERY = 20.0  # seconds, at least, between two such questions of one node
+MAX_PASSING = 1_024  # nodes remembered for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +134,12 @@ class Supernode:
     whitepages: WhitePages = field(init=False)
     browses: Browses = field(init=False)
     _browsing: dict[int, _Browsing] = field(default_factory=dict)
+    retirement: Retirement = field(init=False)
+    look_at: float = inf
+    """When the load is looked at next."""
+    _told_at: float = -inf
+    _passed: dict[Peer, float] = field(default_factory=dict)
+    """For whom third nodes were asked, and when last."""
     _parties: dict[Peer, Party] = field(default_factory=dict)
     _asked: dict[int, _Asked] = field(default_factory=dict)
 
@@ -135,11 +156,18 @@ class Supernode:
         self.browses = Browses(
             self.notary, self.digest, atlas, self.rng, self.requests, self.wall, self.listening, own
         )
+        self.retirement = Retirement(self.block, self.clients, self.keeper)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self.block.wake_at, self.keeper.wake_at, self.inquiries.wake_at, self.browses.wake_at)
+        machines = min(self.block.wake_at, self.keeper.wake_at, self.inquiries.wake_at, self.browses.wake_at)
+        return min(machines, self.look_at, self.retirement.wake_at)
+
+    @property
+    def surplus(self) -> int:
+        """How many supernodes our block could do without."""
+        return surplus(self.block.roster.members.values())
 
     @property
     def directory(self) -> Directory:
@@ -157,9 +185,23 @@ class Supernode:
 
     # --- intents and links
 
-    def begin(self, now: float) -> Effects:
-        """Take up the duties."""
-        return self._follow(self.block.begin(now) + self.keeper.begin(now), now)
+    def begin(self, now: float, since: int = 0) -> Effects:
+        """Take up the duties; ``since``: the wall-clock second from which they count (0: this one)."""
+        self.block.load = self._load(now)
+        self.look_at = now + LOOK_EVERY * (0.5 + self.rng.random() / 2)
+        return self._follow(self.block.begin(now, since) + self.keeper.begin(now), now)
+
+    def retire(self, now: float) -> Effects:
+        """Begin to lay the duties down, without harm to anybody."""
+        return self._follow(self.retirement.begin(now), now)
+
+    def stay(self, now: float) -> None:
+        """Take them up again."""
+        self.retirement.end(now)
+
+    def shed(self, now: float) -> Effects:
+        """Ask one of our nodes, the newest that was not asked yet, to move: we have more than we can bear."""
+        return self._follow(self.retirement.shed(now), now)
 
     def leave(self, now: float) -> Effects:
         """Lay them down, with a goodbye."""
@@ -176,6 +218,7 @@ class Supernode:
         for number in [number for number, one in self._browsing.items() if one.peer == peer]:
             self.browses.drop(number)
             del self._browsing[number]
+        self._passed.pop(peer, None)
         return self._follow(self.block.down(peer, reason, now) + self.clients.down(peer), now)
 
     def call_back(self) -> Effects:
@@ -206,6 +249,8 @@ class Supernode:
                 return self._browse(message, sender, now)
             case AtlasAsked():
                 return self._tell_atlas(message, sender)
+            case ReachAsked():
+                return self._pass_on(message, sender, route, now)
             case Mesh() | Meshed() | Beat() | Summary() | News() | AtlasTold():
                 return self._follow(self.block.receive(message, sender, now), now)
             case Replicate() | Replicated() | Compare() | Differs() | Wanted():
@@ -245,10 +290,49 @@ class Supernode:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
-        for machine in (self.block, self.keeper, self.inquiries, self.browses):
+        for machine in (self.block, self.keeper, self.inquiries, self.browses, self.retirement):
             if machine.wake_at <= now:
                 out += machine.wake(now)
+        if self.look_at <= now:
+            self._look(now)
         return self._follow(out, now)
+
+    # --- load and need
+
+    def _load(self, now: float) -> Load:
+        clients = self.clients
+        return Load(clients.room, len(clients), clients.ready, clients.refused(now))
+
+    def _look(self, now: float) -> None:
+        """Tell the others of our load where it has changed; tell our nodes how much they are needed."""
+        self.look_at = now + LOOK_EVERY
+        load, told = self._load(now), self.block.load
+        step = max(1, self.clients.most // STEPS)
+        changed = abs(load.room - told.room) >= step or abs(load.clients - told.clients) >= step
+        changed |= load.refused > 2 * told.refused or load.refused < told.refused // 2
+        changed |= load.ready > 2 * told.ready or load.ready < (told.ready + 1) // 2
+        changed |= bool(load.room) != bool(told.room)
+        if changed and now >= self._told_at + TELL_AFTER:
+            self._told_at = now
+            self.block.bear(load, now)
+        self.clients.wanted = chance(self.block.roster.members.values()) if self.block.found else 0
+
+    def _pass_on(self, message: ReachAsked, sender: Peer, route: Route | None, now: float) -> Effects:
+        """Have others look whether a node is reached where we see it: nobody names an address but his own."""
+        answer = ReachAnswer(request=message.request)
+        known = sender in self.clients or sender in self.block.links.values()
+        if not known or not isinstance(route, Wire) or now < self._passed.get(sender, -inf) + PASS_EVERY:
+            return [Send(sender, answer)]
+        if len(self._passed) >= MAX_PASSING:
+            del self._passed[next(iter(self._passed))]
+        self._passed.pop(sender, None)
+        self._passed[sender] = now
+        fellows = [] if message.serving else [peer for peer in self.block.links.values() if peer != sender]
+        nodes = [peer for peer in self.clients.by_datagrams() if peer != sender and peer not in fellows]
+        chosen = [peer for some in (fellows, nodes) for peer in self.rng.sample(some, min(PASSED, len(some)))]
+        passed: Effects = [Send(peer, ReachPassed(token=message.token, observed=route.address)) for peer in chosen]
+        answer = ReachAnswer(passed=len(chosen), observed=route.address, request=message.request)
+        return [*passed, Send(sender, answer)]
 
     # --- the directory
 
@@ -366,6 +450,9 @@ class Supernode:
             match effect:
                 case Placed():
                     out += [effect, *self.keeper.placed(now)]
+                case MemberMet():
+                    self.clients.meet(effect.address)
+                    out.append(effect)
                 case Learnt():
                     out += self._learnt(effect, now)
                 case Browsed():

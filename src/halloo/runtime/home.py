@@ -7,6 +7,8 @@
     identity/profile.json   full name, city, e-mail, by what to be found     mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
+    served.json             as what it serves others, so that it does so again when it is started soon
+    lending.json            what the owner lends to others, should they need a supernode
 
 Every file is replaced whole, so that a crash leaves the old one; one that cannot be read is kept aside, not deleted.
 """
@@ -22,12 +24,15 @@ from pathlib import Path
 
 import platformdirs
 
+from halloo.base.address import Address
 from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.login.auditor import Memory
 from halloo.messages.credential import Claims, credential_of
 from halloo.messages.log import SignedHead
 from halloo.node.descriptor import Descriptor, from_toml
+from halloo.node.roles import Served
 from halloo.overlay.hostcache import HostCache
+from halloo.overlay.promotion import Consent, Lending
 from halloo.runtime.acquaintances import Acquaintances
 from halloo.runtime.profile import Profile
 
@@ -235,6 +240,50 @@ class Home:
         """Write the host cache."""
         replace_file(self.path / "hostcache", cache.dump().encode())
         cache.changed = False
+
+    def lending(self) -> tuple[Lending, str]:
+        """What the owner lends to others, and a warning where the file was damaged (it is kept aside: nothing then)."""
+        path = self.path / "lending.json"
+        try:
+            table = json.loads(path.read_text("utf-8"))
+            clients, rate, cpu = int(table["clients"]), float(table["rate"]), float(table["cpu"])
+            after = float(table["after"])
+            if not (0 < clients <= 100_000 and 0 < rate < 1e12 and 0 < cpu <= 1 and 0 <= after <= 86_400):
+                raise ValueError("a figure out of range")
+            return Lending(Consent(table["consent"]), clients, rate, cpu, after), ""
+        except FileNotFoundError:
+            return Lending(), ""
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
+            kept = _set_aside(path, "damaged")
+            return Lending(), f"what is lent to others could not be read ({fault}): nothing; the file is kept as {kept}"
+
+    def keep_lending(self, lending: Lending) -> None:
+        """Remember what the owner lends."""
+        table = {
+            "consent": lending.consent.value,
+            "clients": lending.clients,
+            "rate": lending.rate,
+            "cpu": lending.cpu,
+            "after": lending.after,
+        }
+        replace_file(self.path / "lending.json", json.dumps(table, indent=1).encode())
+
+    def served(self) -> Served | None:
+        """As what the last node of this home served others; None where it did not, or nobody can say."""
+        try:
+            table = json.loads((self.path / "served.json").read_text("utf-8"))
+            return Served(Address.parse(table["listening"]), int(table["since"]), int(table["until"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, HallooError):
+            return None  # it is worth five minutes' trial, no more
+
+    def keep_served(self, served: Served | None) -> None:
+        """Remember as what the node serves; None: that it does not."""
+        path = self.path / "served.json"
+        if served is None:
+            path.unlink(missing_ok=True)
+            return
+        table = {"listening": str(served.listening), "since": served.since, "until": served.until}
+        replace_file(path, json.dumps(table).encode())
 
     def port(self) -> int:
         """The port kept from the first start; 0 while there is none."""

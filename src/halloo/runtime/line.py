@@ -22,11 +22,13 @@ from halloo.login.auditor import Memory
 from halloo.media.stream import SoundStream
 from halloo.node.descriptor import Descriptor
 from halloo.node.node import Node, NodeSetup
+from halloo.node.roles import Demoted, Promoted, Served
 from halloo.node.station import Station
 from halloo.overlay.admission import Pace
 from halloo.overlay.hearsay import is_loopback
 from halloo.overlay.hostcache import HostCache, Source
-from halloo.overlay.join import Joined, JoinFailed, Lost, State
+from halloo.overlay.join import Joined, JoinFailed, Lost
+from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.publish import Published
 from halloo.runtime.errands import NetworkUnreachable, holds_its_key
 from halloo.runtime.home import Account, NotLoggedIn
@@ -35,6 +37,7 @@ from halloo.runtime.lan import Neighbours
 from halloo.runtime.loop import Driver, wall_offset
 from halloo.runtime.opus import OpusDecoder, OpusEncoder
 from halloo.runtime.profile import Profile, email_digest
+from halloo.runtime.strength import STRENGTH_EVERY, USE_EVERY, Meter, measured
 from halloo.runtime.tcp import Connector, Proxy, Wrapping
 
 __all__ = ["Capacity", "Line"]
@@ -71,6 +74,12 @@ class Line:
         """What audits of the own name have seen; set it before ``open``."""
         self.profile = Profile()
         """What the user tells of himself; the same, and ``show`` from then on."""
+        self.lending = Lending()
+        """What the owner lends to others as a supernode, should they need it; the same."""
+        self.served: Served | None = None
+        """As what the node served others until it was ended; the same."""
+        self.on_service: Callable[[Served | None], None] = lambda _: None
+        """Is told as what it serves, each minute, so that it can be kept; None: it does no more."""
         self._waiting: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._driver: Driver | None = None
         self._node: Node | None = None
@@ -117,11 +126,15 @@ class Line:
             max_relayed=capacity.relayed,
             pace=capacity.pace,
             memory=self.memory,
+            lending=self.lending,
+            served=self.served,
         )
         self._node = Node(setup)
         station.mind = self._node
         await self._fill_in(self.profile)
         self.opened_at = self.driver.now
+        if self.lending.consent is not Consent.NO:
+            self._start(self._measure())
         if self.lan and not self._is_only_here():
             self._neighbours = Neighbours(self.descriptor.id, self._found_near, self.on_warning)
             if supernode:
@@ -232,9 +245,19 @@ class Line:
             self._start(self._neighbours.rest())
         elif isinstance(event, Lost):
             self._look_near()
+        elif isinstance(event, Promoted | Demoted):
+            asyncio.get_running_loop().call_soon(self._role_changed, event)
         self.on_event(event)
 
     # --- the local network
+
+    def _role_changed(self, event: Promoted | Demoted) -> None:
+        """What others find here is kept, and told of on the local network."""
+        if self._driver is None:
+            return
+        self._keep_service(self.driver.now)
+        if self._neighbours is not None and isinstance(event, Promoted):
+            self._start(self._neighbours.announce((event.listening,)))
 
     def _look_near(self) -> None:
         """Look for supernodes on the local network, if there is still none after a moment."""
@@ -243,7 +266,7 @@ class Line:
 
     async def _look_near_later(self, neighbours: Neighbours) -> None:
         await asyncio.sleep(NEAR_AFTER)
-        if self.node.join.state is not State.ATTACHED:
+        if self.node.join.peer is None:
             await neighbours.browse()
 
     def _found_near(self, addresses: tuple[Address, ...]) -> None:
@@ -258,6 +281,26 @@ class Line:
         named = (*self.descriptor.supernodes, *self.descriptor.servers)
         here = self.address is not None and is_loopback(self.address.host)
         return here or (bool(named) and all(is_loopback(address.host) for address in named))
+
+    async def _measure(self) -> None:
+        """See now and then what we take of the machine, and what it has left."""
+        meter, sent, next_look = Meter(), self.driver.sent, -inf
+        while True:
+            now, strength = self.driver.now, None
+            if now >= next_look:
+                strength, next_look = measured(self.lending.rate), now + STRENGTH_EVERY
+                self._keep_service(now)
+            size, sent = self.driver.sent - sent, self.driver.sent
+            roles = self.node.roles
+            self.driver.do(self.node.act(roles.measured(size, meter.share(), now, strength), now))
+            await asyncio.sleep(USE_EVERY)
+
+    def _keep_service(self, now: float) -> None:
+        """Let it be known that we serve, or do so no more."""
+        service = self.node.roles.service(now)
+        if service != self.served:
+            self.served = service
+            self.on_service(service)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -62,6 +62,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._files = _files_for_connections()
+        self.sent = 0
+        """Bytes that went out, by datagrams and connections."""
         self.dropped = 0
         """Datagrams that the system did not take."""
         self.closed = False
@@ -179,6 +181,7 @@ class Driver:
                     connection = self._streams.get(effect.number)
                     if connection is not None:
                         connection.write(effect.data)
+                        self.sent += len(effect.data)
                 case StreamOpen():
                     task = self._loop.create_task(self._connect(effect))
                     self._connecting[effect.number] = task
@@ -199,6 +202,7 @@ class Driver:
         try:
             if udp is not None:
                 udp.sendto(effect.data, (effect.address.ip, effect.address.port))
+                self.sent += len(effect.data)
                 return
         except OSError:
             pass  # no route, or no room just now: to the other side it is a lost datagram

@@ -21,9 +21,11 @@ from halloo.node.descriptor import create
 from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
 from halloo.node.profile import Profile
+from halloo.node.roles import Served
 from halloo.overlay.admission import Pace
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import JoinTimings
+from halloo.overlay.promotion import Lending
 from halloo.sim.certifying import certified
 from halloo.sim.desk import Work
 from halloo.sim.minds import Dweller, DwellerOwner, MindWorld
@@ -50,6 +52,10 @@ class Household:
     credential: bytes
     cache: HostCache = field(default_factory=HostCache)
     kind: BoxKind | None = None
+    lending: Lending = field(default_factory=Lending)
+    """What its owner lends to others, should they need a supernode."""
+    served: Served | None = None
+    """As what its last node served others."""
     starts: int = 0
 
     @property
@@ -120,12 +126,13 @@ class MindTown:
         kind: BoxKind | None = None,
         user: bool = False,
         known: Iterable[Address] = (),
+        lending: Lending | None = None,
     ) -> Household:
         """Somebody who may start a node; ``known``: supernodes that he knows of besides those of the description."""
         rng = Random(f"{self.seed}/who/{name}")
         private = self.suite.identity.make(rng)
         credential = self.credential(name, self.suite.identity.public(private)) if user else b""
-        household = Household(name, address, supernode, private, credential, kind=kind)
+        household = Household(name, address, supernode, private, credential, kind=kind, lending=lending or Lending())
         household.cache.add(known)
         self.households[name] = household
         return household
@@ -147,6 +154,8 @@ class MindTown:
             supernode=held.supernode,
             max_clients=self.max_clients,
             pace=self.pace,
+            lending=held.lending,
+            served=held.served,
         )
         node = Node(setup)
         held.cache = node.cache
@@ -165,7 +174,14 @@ class MindTown:
 
     def stop(self, name: str) -> None:
         """Somebody's program ends without a word."""
+        self.keep(name)
         self.world.kill(name)
+
+    def keep(self, name: str) -> None:
+        """What a program has on its disk when it ends."""
+        mind = self.world.dwellers[name].mind
+        if isinstance(mind, Node) and name in self.households:
+            self.households[name].served = mind.roles.service(self.world.now)
 
     def act(self, name: str, effects: Any) -> None:
         """Carry out what an intent of somebody's machine returned."""

@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, inf
 from random import Random
@@ -22,8 +22,10 @@ from halloo.call.call import Answered, Ended, Rang
 from halloo.messages.credential import Entry
 from halloo.node.node import Node
 from halloo.node.profile import profile_named
+from halloo.node.roles import Demoted, Promoted
 from halloo.overlay.admission import Pace
 from halloo.overlay.join import Joined, JoinFailed, Lost
+from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -42,6 +44,8 @@ __all__ = ["Play", "Setting", "Watched"]
 SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
 REGISTERED = 0.99  # of those who should be, for a recovery
+LENT = Lending().clients  # nodes that a user's machine takes at most, where its owner says nothing
+WINDOW = 600.0  # seconds in which the number of supernodes may change by no more than a few of a hundred
 SETTLES = 120.0  # seconds after an event from which the number of supernodes may not swing any more
 Progress = Callable[[float], None]
 
@@ -65,11 +69,19 @@ class Setting:
     """Of datagrams."""
     hours: float = 0.0
     """How long a scenario without an event lasts; 0: as it thinks best."""
+    first: int = 0
+    """Supernodes that there are at first; 0: as ``per_supernode`` says."""
+    places: int = 800
+    """Nodes that a supernode takes at most; a user's machine no more than ``LENT``."""
+    willing: float = 0.1
+    """Share of the users who would have their machines serve others."""
+    stands: float = 0.0
+    """Seconds that the network stands before anything happens: who would serve has to be on line for five minutes."""
 
     @property
     def supernodes(self) -> int:
         """How many supernodes there are at first."""
-        return max(10, self.nodes // self.per_supernode)
+        return self.first or max(10, self.nodes // self.per_supernode)
 
 
 @dataclass(slots=True)
@@ -105,6 +117,7 @@ class Play:
             net={"distances": Distances(setting.seed), "loss": setting.loss},
             timings=profile.join,
             recorded=(),
+            max_clients=setting.places,
             pace=Pace(setting.work.logins, max(1, int(setting.work.logins * setting.work.at_once))),
         )
         self.world = self.town.world
@@ -115,6 +128,8 @@ class Play:
         self.on_line: dict[str, float] = {}
         """Users whose record the directory holds since they came on line, and since when."""
         self.attached: dict[str, float] = {}
+        self._serving: dict[str, Address] = {}
+        """Users whose machines serve others, and where."""
         self._clients: dict[Address, dict[str, None]] = {}
         """By the address of a supernode, who attached to it last."""
         self.began = 0.0
@@ -129,6 +144,7 @@ class Play:
         self._searches: dict[tuple[str, int], Watched] = {}
         self.expected: dict[str, None] = {}
         """Users who should be on line."""
+        self.promoted = self.demoted = 0
         self.shut_down = 0
         self._last_role: dict[str, bool] = {}
         self._attempts: dict[str, tuple[Desk, int]] = {}
@@ -155,12 +171,16 @@ class Play:
             self.start(name)
         self.world.run(20.0)
         inside = Random(f"{self.setting.seed}/boxes")
+        count = round(self.setting.willing * len(self.users))
+        willing = dict.fromkeys(Random(f"{self.setting.seed}/willing").sample(self.users, count))
         for i, name in enumerate(self.users):
             kind = drawn_kind(inside) if self.setting.boxes else None
             behind = kind is not None and kind.translates
             # Who has been here before knows some supernodes, not the same as everybody else.
             known = [supernode_address(inside.randrange(len(self.supernodes))) for _ in range(20)]
-            self.town.household(name, user_address(i, inside=behind), kind=kind, user=True, known=known)
+            lending = Lending(Consent.YES, clients=min(LENT, self.setting.places)) if name in willing else None
+            address = user_address(i, inside=behind)
+            self.town.household(name, address, kind=kind, user=True, known=known, lending=lending)
             if i < self._present * len(self.users):
                 self.world.plan(60.0 * i / len(self.users), self.arrive, name)
         wanted = max(1, int(self._present * len(self.users)))
@@ -172,6 +192,7 @@ class Play:
                 "try more supernodes (--per-supernode)"
             )
         self.town.limit(self.setting.work)
+        self.world.run(self.world.now + self.setting.stands)
         self._begin_calls()
         self.began = self.world.now
         self.counting.mark()
@@ -241,7 +262,8 @@ class Play:
         """Neither is on line who ran it, nor whoever was attached to it: they do not know it yet."""
         for clients in self._clients.values():
             clients.pop(name, None)
-        for gone in (name, *self._clients.pop(self.town.households[name].address, ())):
+        serving = self._serving.pop(name, self.town.households[name].address)
+        for gone in (name, *self._clients.pop(serving, ())):
             self.on_line.pop(gone, None)
             self.attached.pop(gone, None)
 
@@ -293,6 +315,13 @@ class Play:
                 self.attached.pop(name, None)
                 self.on_line.pop(name, None)
                 self.losses += 1
+            case Promoted():
+                self.promoted += not event.again
+                self._serving[name] = event.listening
+            case Demoted():
+                self.demoted += 1
+                self._serving.pop(name, None)
+                self._last_role.pop(name, None)  # it has gone in good order
             case JoinFailed():
                 self.join_failures += 1
             case SearchDone():
@@ -358,6 +387,14 @@ class Play:
         """Those of ``names`` who are not in a call: who ends his program has hung up himself."""
         talking = dict.fromkeys(self.talking)
         return [name for name in names if name not in talking]
+
+    def ordinary(self) -> list[str]:
+        """Users whose machines serve nobody."""
+        return [name for name in self.users if name not in self._serving]
+
+    def spare_share(self, names: Sequence[str], share: float) -> list[str]:
+        """``share`` of ``names``, of those who are in no call."""
+        return self.rng.sample(self.spare(names), round(share * len(names)))
 
     # --- searches
 
@@ -453,6 +490,7 @@ class Play:
                 "on_line": len(self.on_line),
                 "expected": len(self.expected),
                 "supernodes": len(now_supernodes),
+                "roles_changed": self.promoted + self.demoted,
                 "joins": self.joins,
                 "losses": self.losses,
                 "dropped_handshakes": refused,
@@ -486,6 +524,18 @@ class Play:
         steps = [b - a for a, b in itertools.pairwise(counts) if b != a]
         return sum((a > 0) != (b > 0) for a, b in itertools.pairwise(steps))
 
+    def drift(self, since: float, until: float = inf) -> float:
+        """From two minutes after ``since`` on, the most changes of role within ten minutes, one of them left out, as a
+        share of the supernodes.  Who dies changes no role, and who takes up again what he did before neither.
+        """
+        counts = [(one["time"], one["roles_changed"], one["supernodes"]) for one in self.series]
+        counts = [one for one in counts if since + SETTLES <= one[0] <= until]
+        worst = 0.0
+        for i, (begin, before, supernodes) in enumerate(counts):
+            after = max(changed for at, changed, _ in counts[i:] if at <= begin + WINDOW)
+            worst = max(worst, (after - before - 1) / max(1, supernodes))
+        return round(worst, 4)
+
     def outcome(self, scenario: str) -> Outcome:
         """What has come of it so far."""
         found, recent = self.found_on_line, self.found_recent
@@ -493,6 +543,8 @@ class Play:
         figures: dict[str, Any] = {
             "supernodes_at_first": self.setting.supernodes,
             "supernodes_at_last": len(self.supernodes_now()),
+            "promoted": self.promoted,
+            "demoted": self.demoted,
             "virtual_seconds": round(self.now, 1),
             "messages": self.world.delivered,
             "joins": self.joins,

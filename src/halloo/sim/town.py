@@ -20,7 +20,9 @@ from halloo.node.login_mind import LoginMind
 from halloo.node.node import Node, NodeSetup
 from halloo.node.station import Station
 from halloo.overlay.hostcache import HostCache
+from halloo.overlay.promotion import Lending
 from halloo.sim.certifying import certified
+from halloo.sim.nat import Box
 from halloo.sim.world import WALL, Owner, Resident, World
 
 __all__ = ["Town"]
@@ -78,9 +80,12 @@ class Town:
         assert isinstance(mind, Node)
         return mind
 
-    def user(self, name: str, owner: Owner | None = None) -> Resident:
-        """A user with a credential moves in and comes on line."""
-        return self._settle(name, self._address(), credential_for=name, owner=owner)
+    def user(
+        self, name: str, owner: Owner | None = None, lending: Lending | None = None, box: Box | None = None
+    ) -> Resident:
+        """A user with a credential moves in, behind ``box`` or in the open, and comes on line."""
+        lent = lending or Lending()
+        return self._settle(name, self._address(), credential_for=name, owner=owner, lending=lent, box=box)
 
     def stranger(self, name: str) -> Resident:
         """A node without an account moves in and comes on line."""
@@ -116,6 +121,8 @@ class Town:
         supernode: bool = False,
         credential_for: str = "",
         owner: Owner | None = None,
+        lending: Lending | None = None,
+        box: Box | None = None,
     ) -> Resident:
         rng = self.world.rng(name)
         private = self.suite.identity.make(rng)
@@ -124,10 +131,11 @@ class Town:
         setup = NodeSetup(
             self.descriptor, persona, HostCache(), (address,), self.sound, rng, WALL, supernode=supernode
         )
+        setup.lending = lending or Lending()
         node = Node(setup)
         hosts = (address.host,) if supernode else ()
         station = Station(Endpoint(persona, self.descriptor.cloak_key, hosts, WALL), node)
-        resident = self.world.settle(name, station, address, owner)
+        resident = self.world.settle(name, station, address, owner, box)
         resident.ports = (80, 443) if supernode else ()
         self.world.at(0.0, lambda: self.world.ask(resident, node.begin(self.world.now)))
         return resident

@@ -31,6 +31,7 @@ def storm(back_within: float) -> tuple[Criterion, ...]:
         Criterion("supernodes_shut_down", "supernodes that gave up their duties", most=0),
         Criterion("attempts_over_budget", "logins begun a second, of what a supernode can do, at the worst", most=1.1),
         Criterion("supernode_swings", "turns in the number of supernodes after two minutes", most=1),
+        Criterion("supernode_drift", "their change within ten minutes, one left out, as a share", most=0.02),
     )
 
 

@@ -22,9 +22,9 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     stage.search_often(2.0, length)
     stage.run(30.0)
     at = stage.now
-    down = stage.rng.sample(stage.supernodes, round(SHARE * len(stage.supernodes)))
+    down = stage.spare_share(stage.supernodes_now(), SHARE)
     # Who is in a call ends it by his restart himself: the calls that are watched are those of the others.
-    down += stage.rng.sample(stage.spare(stage.users), round(SHARE * len(stage.users)))
+    down += stage.rng.sample(stage.spare(stage.ordinary()), round(SHARE * len(stage.users)))
     for name in down:
         moment = WITHIN * stage.rng.random()
         stage.world.plan(moment, stage.stop, name)
@@ -37,6 +37,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
         "back_after_s": back,
         "attempts_over_budget": round(stage.attempts_peak / setting.work.logins, 3),
         "supernode_swings": stage.swings(at + WITHIN + DOWN),
+        "supernode_drift": stage.drift(at + WITHIN + DOWN),
         "on_line_least": min(sample["on_line"] for sample in stage.series),
     }
     outcome.criteria = STORM

@@ -25,9 +25,9 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     stage.run(30.0)
     at = stage.now
     stage.world.slow["login"] = LATE
-    for name in stage.rng.sample(stage.supernodes, round(DIE * len(stage.supernodes))):
+    for name in stage.spare_share(stage.supernodes_now(), DIE):
         stage.stop(name)
-    weak = stage.rng.sample(stage.spare(stage.users), round(CRASH * len(stage.users)))
+    weak = stage.rng.sample(stage.spare(stage.ordinary()), round(CRASH * len(stage.users)))
     for name in weak:
         moment = EACH * stage.rng.random()
         while moment < FOR:
@@ -46,6 +46,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
         "crashing_back_after_s": weak_back,
         "attempts_over_budget": round(stage.attempts_peak / setting.work.logins, 3),
         "supernode_swings": stage.swings(at),
+        "supernode_drift": stage.drift(at),
         "on_line_least": min(sample["on_line"] for sample in stage.series),
     }
     outcome.criteria = (

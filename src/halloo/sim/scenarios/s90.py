@@ -22,7 +22,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     stage.search_often(1.0, length)
     stage.run(30.0)
     at = stage.now
-    for name in stage.rng.sample(stage.supernodes, round(SHARE * len(stage.supernodes))):
+    for name in stage.spare_share(stage.supernodes_now(), SHARE):
         stage.stop(name)
         stage.world.plan(GONE, stage.start, name)
     back = stage.until_back(at, stage.expected, GONE)
@@ -32,6 +32,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
         "back_after_s": back,
         "attempts_over_budget": round(stage.attempts_peak / setting.work.logins, 3),
         "supernode_swings": stage.swings(at),
+        "supernode_drift": stage.drift(at, at + GONE),
         "on_line_least": min(sample["on_line"] for sample in stage.series),
     }
     outcome.criteria = storm(BACK_WITHIN)
