@@ -33,6 +33,7 @@ from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Pace
 from halloo.overlay.browse import Browses
 from halloo.overlay.confirm import Confirmation, Pretended
+from halloo.overlay.elsewhere import Elsewhere
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Learnt
 from halloo.overlay.join import Join, Joined, Lost, Shifted
@@ -99,8 +100,9 @@ class Node:
         )
         numbers = streams, requests
         self.papers = Papers(setup.descriptor, persona, setup.memory, numbers, rng, wall, supernode=setup.supernode)
-        self.searches = Searches(persona.notary, suite.digest, rng, requests, wall)
-        self.confirmation = Confirmation(self.searches.inquiries, self.searches.atlas, rng)
+        elsewhere = Elsewhere(persona.notary, suite.digest, setup.cache, rng, peers, streams, requests, wall)
+        self.searches = Searches(persona.notary, suite.digest, rng, requests, wall, elsewhere)
+        self.confirmation = Confirmation(self.searches.inquiries, elsewhere, self.searches.atlas, rng)
         self._browses = Browses(persona.notary, suite.digest, self.searches.atlas, rng, requests, wall)
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
@@ -212,14 +214,14 @@ class Node:
         self.parties[peer] = party, notice.route
         if notice.inbound:
             self.roles.promotion.came(notice.route, now)
-        out = self.join.up(peer, now) + self.calls.up(peer, party, now)
+        out = self.join.up(peer, now) + self.searches.up(peer, now) + self.calls.up(peer, party, now)
         return out + (self.supernode.up(peer, party, now) if self.supernode else [])
 
     def _down(self, notice: Down, now: float) -> Effects:
         peer, reason = notice.peer, notice.reason
         self.parties.pop(peer, None)
         self.roles.down(peer)
-        out = self.join.down(peer, reason, now) + self.calls.down(peer, reason, now)
+        out = self.join.down(peer, reason, now) + self.searches.down(peer, now) + self.calls.down(peer, reason, now)
         for token in [token for token, channel in self._offers.items() if channel.hop == peer]:
             out.append(Release(self._offers.pop(token)))
         out += self.papers.down(peer)
@@ -380,6 +382,7 @@ class Node:
         out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp and not alone)
         self._browses.supernode, self._browses.open_to = event.peer, by_udp and not alone
         self.confirmation.attached(event.supernode, open_to=by_udp and not alone)
+        self.searches.elsewhere.attached(event.supernode, self.parties[event.peer][1])
         out += self.publisher.attached(supernode, now)
         out += self.roles.promotion.attached(event.peer, now)
         out += self.roles.joined(event.observed if by_udp else None, now)
@@ -395,6 +398,7 @@ class Node:
         self.online_since = inf
         self.calls.supernode = self.calls.way = None
         self.confirmation.attached(None, open_to=False)
+        self.searches.elsewhere.attached(None, None)
         gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
         lost = self._browses.lost(gone, now) if gone is not None else []
         out = lost + self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)

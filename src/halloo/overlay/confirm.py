@@ -6,19 +6,22 @@
       | --- Search, to three ------> |  an older one, or none: look again, closer
       | <-- Found ------------------ |
 
+Who cannot ask in the open asks through other supernodes, and takes its time.
+
 A supernode that pretends to store would make its nodes vanish: nobody else would find them, and they would not know.
 Who was caught twice in a row is left, and not asked again for an hour.  Nothing is concluded where nobody answers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
 from halloo.base.address import Address
 from halloo.base.machine import Effects, Event
 from halloo.overlay.atlas import Atlas
+from halloo.overlay.elsewhere import Elsewhere
 from halloo.overlay.inquiry import Inquiries, Learnt
 from halloo.overlay.slots import key_of
 
@@ -26,6 +29,7 @@ __all__ = ["Confirmation", "Pretended"]
 
 CONFIRM_AFTER = 2.0  # seconds from Stored to the first look, and as long again as chance has it: others write as well
 CONFIRM_AGAIN = 4.0  # seconds to the second one
+CONFIRM_ELSEWHERE = 60.0  # seconds to the first look through another supernode: it costs a handshake there
 CONFIRM_CHANCE = 0.25  # of a look at what is stored again later: who begins to pretend is caught within the hour
 
 
@@ -41,10 +45,12 @@ class Confirmation:
     """One user's looks after his own record."""
 
     inquiries: Inquiries
+    elsewhere: Elsewhere
     atlas: Atlas
     rng: Random
     supernode: Address | None = None
-    """Ours, while datagrams of ours get through to others; None: nobody can be asked."""
+    open_to: bool = False
+    """Whether datagrams of ours get through, so that anybody can be asked."""
     wake_at: float = inf
     _name: str = ""
     _version: int = 0
@@ -52,10 +58,12 @@ class Confirmation:
     """Whether this supernode has not been looked at yet."""
     _misses: int = 0
     _number: int = -1
+    _asked: list[Address] = field(default_factory=list)
+    """Through whom we have looked."""
 
     def attached(self, supernode: Address | None, *, open_to: bool) -> None:
         """The supernode changed."""
-        self.supernode = supernode if open_to else None
+        self.supernode, self.open_to = supernode, open_to
         self.wake_at, self._new, self._misses = inf, True, 0
         self._drop()
 
@@ -66,12 +74,17 @@ class Confirmation:
             return
         self._drop()
         self._new, self._misses = False, 0
-        self.wake_at = now + CONFIRM_AFTER * (1 + self.rng.random())
+        self._asked.clear()
+        self.wake_at = now + (CONFIRM_AFTER if self.open_to else CONFIRM_ELSEWHERE) * (1 + self.rng.random())
 
     def wake(self, now: float) -> Effects:
         """Look."""
         self.wake_at = inf
         key = key_of(self.inquiries.digest, self._name)
+        if not self.open_to:
+            self._number, asked, out = self.elsewhere.ask(key, self._asked, now)
+            self._asked += [asked] if asked is not None else []
+            return out
         holders = [one for one in self.atlas.holders(key) if one != self.supernode]
         knowing = [one for one in self.atlas.knowing(key) if one != self.supernode]
         self.rng.shuffle(knowing)
@@ -97,4 +110,4 @@ class Confirmation:
     def _drop(self) -> None:
         if self._number >= 0:
             self.inquiries.drop(self._number)
-            self._number = -1
+        self._number = -1

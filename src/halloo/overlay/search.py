@@ -31,6 +31,7 @@ from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.messages.credential import Entry, Notary
 from halloo.messages.directory import AtlasAsked, AtlasTold, Found, Search
 from halloo.overlay.atlas import ATLAS_EVERY, ATLAS_SOON, Atlas
+from halloo.overlay.elsewhere import FIRST_ELSEWHERE, Elsewhere
 from halloo.overlay.inquiry import AT_LEAST, Inquiries, Learnt
 from halloo.overlay.slots import Key, key_of
 
@@ -40,6 +41,8 @@ MAX_QUERIES = 64  # searches at once: a program that asks for a whole contact li
 GIVE_UP = 6.0  # seconds without an answer; a slow satellite line needs two
 OTHERS_AFTER = 0.2  # seconds that our own supernode has, where it holds the name, before others are asked
 OWN_AFTER = 0.6  # seconds after which one's own supernode is asked as well
+ELSEWHERE_AFTER = 1.5  # seconds that our own supernode has, where nobody can be asked in the open, before another is
+OTHER_OPINIONS = 2  # others who are asked then, before it is believed that there is nothing
 ATLAS_AFTER = 3.0  # seconds from joining to the question for the blocks, at most: not all ask at once
 
 
@@ -68,6 +71,10 @@ class _Query:
     """When our own supernode is asked."""
     open_at: float = inf
     """When others are asked in the open."""
+    elsewhere_at: float = inf
+    """When another supernode is asked, because nobody can be asked in the open."""
+    asked: list[Address] = field(default_factory=list)
+    """Which others were."""
     thorough: bool = False
     request: int = -1
     inquiry: int = -1
@@ -86,6 +93,7 @@ class Searches:
     rng: Random
     requests: Numbers
     wall: float
+    elsewhere: Elsewhere
     atlas: Atlas = field(default_factory=Atlas)
     supernode: Peer | None = None
     own: Address | None = None
@@ -104,8 +112,8 @@ class Searches:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        queries = min((min(one.until, one.own_at, one.open_at) for one in self._queries.values()), default=inf)
-        return min(queries, self.inquiries.wake_at, self._atlas_at)
+        times = (min(one.until, one.own_at, one.open_at, one.elsewhere_at) for one in self._queries.values())
+        return min(min(times, default=inf), self.inquiries.wake_at, self.elsewhere.wake_at, self._atlas_at)
 
     def find(self, name: str, now: float, *, thorough: bool = False) -> tuple[int, Effects]:
         """Look for a folded name; the number names the search in its event.
@@ -120,6 +128,9 @@ class Searches:
         number, key = self._numbers(), key_of(self.digest, name)
         query = self._queries[number] = _Query(name, key, now, now + GIVE_UP, inf, thorough=thorough)
         holders = self.atlas.holders(key)
+        if not self.open_to:
+            query.until += GIVE_UP
+            query.elsewhere_at = now + ELSEWHERE_AFTER
         if not self.open_to or not holders:
             return number, self._ask_own(query)
         if self.own in holders and not thorough:
@@ -139,9 +150,10 @@ class Searches:
         return out
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
-        """What our supernode says."""
+        """What our supernode says, or another whom we have asked."""
         if sender != self.supernode:
-            return []
+            heard = self.elsewhere.receive(message, sender, now) if isinstance(message, Found) else []
+            return self._follow(heard, now)
         match message:
             case AtlasTold() if message.request == self._atlas_request:
                 for table in message.tables:
@@ -159,9 +171,20 @@ class Searches:
                         if entry is None and query.inquiry >= 0 and not query.empty:
                             query.request = -1
                             return []  # the others may have it still
-                        complete = message.complete or query.complete or entry is not None
-                        return self._done(number, query, entry, complete, now)
+                        query.complete |= message.complete or entry is not None
+                        if entry is None and not self.open_to:
+                            query.request = -1
+                            return [] if query.inquiry <= FIRST_ELSEWHERE else self._ask_elsewhere(query, now)
+                        return self._done(number, query, entry, query.complete, now)
         return []
+
+    def up(self, peer: Peer, now: float) -> Effects:
+        """A link stands."""
+        return self.elsewhere.up(peer, now)
+
+    def down(self, peer: Peer, now: float) -> Effects:
+        """A link ended."""
+        return self._follow(self.elsewhere.down(peer, now), now)
 
     def answered(self, message: Found, address: Address, now: float) -> Effects:
         """What somebody says in the open."""
@@ -172,6 +195,8 @@ class Searches:
         out: Effects = []
         if self.inquiries.wake_at <= now:
             out += self._follow(self.inquiries.wake(now), now)
+        if self.elsewhere.wake_at <= now:
+            out += self._follow(self.elsewhere.wake(now), now)
         for number, query in list(self._queries.items()):
             if query.until <= now:
                 out += self._done(number, query, None, query.complete, now)
@@ -180,6 +205,8 @@ class Searches:
                 out += self._ask_own(query)
             if query.open_at <= now:
                 out += self._ask_others(query, now)
+            if query.elsewhere_at <= now:
+                out += self._ask_elsewhere(query, now)
         if self._atlas_at <= now:
             out += self._ask_atlas(now)
         return out
@@ -193,6 +220,25 @@ class Searches:
         self.rng.shuffle(knowing)
         query.inquiry, out = self.inquiries.ask(query.key, [*holders, *knowing], now, thorough=query.thorough)
         return self._follow(out, now)
+
+    def _ask_elsewhere(self, query: _Query, now: float) -> Effects:
+        query.elsewhere_at = inf
+        query.inquiry, asked, out = self.elsewhere.ask(query.key, query.asked, now)
+        query.asked += [asked] if asked is not None else []
+        return self._follow(out, now)
+
+    def _heard_elsewhere(self, number: int, query: _Query, learnt: Learnt, now: float) -> Effects:
+        """Another supernode's word."""
+        query.inquiry = -1
+        if learnt.entry is not None:
+            return self._done(number, query, learnt.entry, complete=True, now=now)
+        if learnt.heard and len(query.asked) >= OTHER_OPINIONS and query.request < 0:
+            return self._done(number, query, None, query.complete and learnt.complete, now)
+        if len(query.asked) < OTHER_OPINIONS and (learnt.heard or query.asked):
+            return self._ask_elsewhere(query, now)
+        if query.request < 0 and self.supernode is not None:
+            return self._done(number, query, None, query.complete and not query.asked, now)
+        return []  # our own one may still answer, or the next one that we find
 
     def _ask_own(self, query: _Query) -> Effects:
         query.own_at = inf
@@ -221,6 +267,8 @@ class Searches:
         return out
 
     def _learnt(self, number: int, query: _Query, learnt: Learnt, now: float) -> Effects:
+        if learnt.number <= FIRST_ELSEWHERE:
+            return self._heard_elsewhere(number, query, learnt, now)
         several = learnt.complete and learnt.heard >= AT_LEAST  # the two that a table names may be of one mind
         if learnt.entry is not None or (several and query.request < 0):
             return self._done(number, query, learnt.entry, learnt.complete, now)

@@ -1,0 +1,134 @@
+"""Ask another supernode than our own: for nodes whose datagrams do not pass, which can ask nobody in the open.
+
+    node                          another supernode
+      | ===== link (TCP) ==========> |
+      | --- Search ----------------> |
+      | <-- Found ------------------ |
+      | --- Goodbye ---------------> |
+
+Only needed where our own supernode says that there is nothing, or nothing at all, or may only pretend to have stored
+our record; so the cost of a handshake is paid seldom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from random import Random
+
+from halloo.base.address import Address, Peer, Route, Stream
+from halloo.base.effects import Link, Send, Unlink
+from halloo.base.errors import PeerError
+from halloo.base.machine import Effects, Numbers
+from halloo.messages.credential import Entry, Notary
+from halloo.messages.directory import Found, Search
+from halloo.overlay.hostcache import HostCache
+from halloo.overlay.inquiry import Learnt
+from halloo.overlay.slots import Key, key_of
+
+__all__ = ["FIRST_ELSEWHERE", "Elsewhere"]
+
+ELSEWHERE_FOR = 4.0  # seconds that one has for the link and the answer
+MOST_ELSEWHERE = 16  # questions at once
+FIRST_ELSEWHERE = -2  # the numbers of these questions go down from here: those of inquiries go up
+WEB = (80, 443)  # ports by which we may have reached our own
+
+
+@dataclass(slots=True)
+class _Question:
+    number: int
+    key: Key
+    address: Address
+    until: float
+    request: int = -1
+
+
+@dataclass(slots=True)
+class Elsewhere:
+    """Questions through other supernodes.  ``way``: how our own one is reached."""
+
+    notary: Notary
+    digest: Callable[[bytes], bytes]
+    cache: HostCache
+    rng: Random
+    peers: Numbers
+    streams: Numbers
+    requests: Numbers
+    wall: float
+    way: Stream | None = None
+    supernode: Address | None = None
+    _questions: dict[Peer, _Question] = field(default_factory=dict)
+    _number: int = FIRST_ELSEWHERE
+
+    @property
+    def wake_at(self) -> float:
+        """When ``wake`` has something to do."""
+        return min((question.until for question in self._questions.values()), default=inf)
+
+    def attached(self, supernode: Address | None, way: Route | None) -> None:
+        """Our supernode changed."""
+        self.supernode, self.way = supernode, way if isinstance(way, Stream) else None
+
+    def ask(self, key: Key, but: list[Address], now: float) -> tuple[int, Address | None, Effects]:
+        """Ask one whom we have not asked yet (``but``); its number in the Learnt that follows, and who is asked.
+
+        Nobody is, where there is no other, or datagrams of ours pass: then a Learnt that knows nothing follows at once.
+        """
+        number = self._number
+        self._number -= 1
+        way, others = self.way, [one for one in (*but, self.supernode) if one is not None]
+        chosen = self.cache.best(1, self.rng, now + self.wall, others) if way is not None else []
+        if way is None or not chosen or len(self._questions) >= MOST_ELSEWHERE:
+            return number, None, [Learnt(number, key, None, complete=False, heard=0, messages=0)]
+        address = chosen[0]
+        port = way.address.port if way.address.port in WEB else address.port
+        peer = Peer(self.peers())
+        self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR)
+        return number, address, [Link(peer, Stream(self.streams(), Address(address.host, port), way.proxied))]
+
+    def up(self, peer: Peer, now: float) -> Effects:
+        """The link stands."""
+        question = self._questions.get(peer)
+        if question is None:
+            return []
+        question.request = self.requests() & 0xFFFF
+        search = Search(key=question.key.to_bytes(8, "big"), ask_others=True, request=question.request)
+        return [Send(peer, search)]
+
+    def down(self, peer: Peer, now: float) -> Effects:
+        """The link ended before the answer came."""
+        question = self._questions.pop(peer, None)
+        return [] if question is None else [_told(question, None, complete=False, heard=0)]
+
+    def receive(self, message: Found, sender: Peer, now: float) -> Effects:
+        """The answer."""
+        question = self._questions.get(sender)
+        if question is None or message.request != question.request:
+            return []
+        del self._questions[sender]
+        entry = self._opened(message, question.key, now)
+        told = _told(question, entry, complete=message.complete or entry is not None, heard=1)
+        return [Unlink(sender, "answered"), told]
+
+    def wake(self, now: float) -> Effects:
+        """Give up who does not answer."""
+        out: Effects = []
+        for peer, question in list(self._questions.items()):
+            if question.until <= now:
+                del self._questions[peer]
+                out += [Unlink(peer, "no answer"), _told(question, None, complete=False, heard=0)]
+        return out
+
+    def _opened(self, message: Found, key: Key, now: float) -> Entry | None:
+        for record in message.records[:1]:
+            try:
+                entry = self.notary.record(record, now + self.wall)
+            except PeerError:
+                return None
+            return entry if key_of(self.digest, entry.name) == key else None
+        return None
+
+
+def _told(question: _Question, entry: Entry | None, *, complete: bool, heard: int) -> Learnt:
+    return Learnt(question.number, question.key, entry, complete, heard, messages=2 * heard)
