@@ -70,10 +70,14 @@ SEALED = Catalogue(
         overlay.Leave,
         overlay.Ping,
         overlay.Pong,
+        path.MeetAt,
+        path.PathEcho,
+        path.PathProbe,
         path.RelayClose,
         path.RelayGranted,
         path.RelayOffer,
         path.RelayRefused,
         path.RelayRequest,
+        path.WayHints,
     ]
 )

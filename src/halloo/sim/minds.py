@@ -20,9 +20,11 @@ from halloo.base.effects import (
     Accept,
     Forward,
     Link,
+    Patience,
     Release,
     Reroute,
     Send,
+    SendOnce,
     SendSound,
     StreamClose,
     Unlink,
@@ -143,11 +145,13 @@ class MindWorld:
         self._inside: dict[Address, Dweller] = {}
         self._do: dict[type[Any], Callable[[Dweller, Any], None]] = {
             Send: self._send,
+            SendOnce: self._send_once,
             SendSound: self._send_sound,
             Forward: self._forward,
             Link: self.halves.begin,
             Unlink: self._unlink,
             Reroute: self._reroute,
+            Patience: self._bear,
             Accept: self._accept,
             Release: self._release,
             StreamClose: self._close,
@@ -317,6 +321,16 @@ class MindWorld:
             self.plan(self.slow[dweller.name], self.post, dweller, to, self._open_heard, message)
             return
         self.post(dweller, to, self._open_heard, message)
+
+    def _send_once(self, dweller: Dweller, effect: SendOnce) -> None:
+        half = dweller.halves.get(effect.peer)
+        if half is not None:
+            self.halves.once(half, effect.message, effect.route)
+
+    def _bear(self, dweller: Dweller, effect: Patience) -> None:
+        half = dweller.halves.get(effect.peer)
+        if half is not None:
+            half.give_up = effect.seconds
 
     def _send_sound(self, dweller: Dweller, effect: SendSound) -> None:
         half = dweller.halves.get(effect.peer)
