@@ -48,8 +48,8 @@ STRANDED_AFTER = 1.0  # seconds of silence on all ways after which new ones are 
 LOOK_EVERY = 0.3  # seconds between two looks while the way in use is silent
 FOLLOW_AFTER = 0.15  # seconds of silence on ours while sound comes by another way, after which that one is taken
 SETTLES_IN = 1.5  # seconds after a change in which what comes by the old way is only late
-WARM_EVERY = 2.0  # seconds between two probes of a way that is not in use; it keeps boxes open, too
-COLD_AFTER = 7.0  # seconds unheard after which such a way is given up
+WARM_EVERY = 4.0  # seconds between two probes of a way that is not in use; it keeps boxes open, too
+COLD_AFTER = 13.0  # seconds unheard after which such a way is given up: three probes
 PROVE_WITHIN = 6.0  # seconds in which a new way has to show that it leads there
 PROBE_FIRST, PROBE_MOST = 0.2, 1.6  # seconds between probes of a new way: twice as long each time, up to
 UNANSWERED = 8  # probes of one way that an answer may still come to
@@ -149,7 +149,7 @@ class Continuity:
         self._ways[self.route] = _Way(self.route, now, proved=True)
         self._since = self._sound_at = now
         self.timers[Timer.LOOK] = now + QUIET
-        self.timers[Timer.WARM] = now + WARM_EVERY / 2
+        self.timers[Timer.WARM] = now + STRANDED_AFTER
         if hop is not None:
             self.standby.adopt(hop, now)
         out: Effects = [Patience(self.peer, LOST_FOR)]
@@ -318,7 +318,7 @@ class Continuity:
         fresh = [
             way
             for way in self._ways.values()
-            if way.proved and way.route != self.route and way.heard_at > max(way.left_at, now - 2.5 * WARM_EVERY)
+            if way.proved and way.route != self.route and way.heard_at > max(way.left_at, now - COLD_AFTER)
         ]
         return min(fresh, key=_rank, default=None)
 
@@ -329,7 +329,7 @@ class Continuity:
         way.wanted = False
         self._found()
         self.timers[Timer.LOOK] = now + LOOK_EVERY
-        self.timers[Timer.WARM] = min(self.timers.get(Timer.WARM, inf), now + WARM_EVERY / 2)
+        self.timers[Timer.WARM] = min(self.timers.get(Timer.WARM, inf), now + STRANDED_AFTER)
         out: Effects = [Reroute(self.peer, way.route), WayTaken(self.peer, way.route, silence)]
         if follow:
             out.append(self._probe(way, now, follow=True))
@@ -356,7 +356,7 @@ class Continuity:
         self.stranded = True
         self.timers[Timer.LOOK] = min(self.timers.get(Timer.LOOK, inf), now + LOOK_EVERY)
         self.timers.setdefault(Timer.DIRECT, now)
-        self.timers[Timer.DIRECT] = min(self.timers[Timer.DIRECT], now + WARM_EVERY)
+        self.timers[Timer.DIRECT] = min(self.timers[Timer.DIRECT], now + STRANDED_AFTER)
         return [*self.standby.search(self._addresses(), now), Stranded(self.peer)]
 
     # --- ways that are not in use

@@ -409,7 +409,7 @@ class Halves:
         far = half.far
         if far is not None and far.owner is there and not far.gone and far.up:
             far.heard_at = self._world.now
-            self._world.tell(there, SoundHeard(far.peer, body, route))
+            self._world.tell_of_sound(there, SoundHeard(far.peer, body, route))
 
     def once(self, half: Half, message: Message, route: Route) -> None:
         """A message that is said once, over a route of its own."""

@@ -30,7 +30,7 @@ from halloo.base.effects import (
     Unlink,
 )
 from halloo.base.machine import Effects, Event, Message, Numbers
-from halloo.link.notice import Carried, Heard, Notice, Observed
+from halloo.link.notice import Carried, Heard, Notice, Observed, SoundHeard
 from halloo.link.persona import Persona
 from halloo.node.mind import Mind
 from halloo.sim.calendar import Calendar
@@ -276,6 +276,15 @@ class MindWorld:
         """Tell a mind something, and carry out what it wants."""
         self.carry_out(dweller, dweller.mind.receive(notice, self.now))
 
+    def tell_of_sound(self, dweller: Dweller, notice: Carried | SoundHeard) -> None:
+        """The same for sound, heard or passed on, of which there is much: by itself it brings no deadline nearer."""
+        effects = dweller.mind.receive(notice, self.now)
+        if all(type(effect) is Forward for effect in effects):
+            for effect in effects:
+                self._forward(dweller, effect)  # type: ignore[arg-type]
+        else:
+            self.carry_out(dweller, effects)
+
     def carry_out(self, dweller: Dweller, effects: Effects) -> None:
         """Carry out what a mind wants."""
         do = self._do
@@ -434,7 +443,7 @@ class MindWorld:
     def _at_relay(self, there: Dweller, _: Route, item: tuple[Half, int, Parcel]) -> None:
         half, token, parcel = item
         assert half.far is not None
-        self.tell(there, Carried(token, parcel, half.far.peer))  # type: ignore[arg-type]
+        self.tell_of_sound(there, Carried(token, parcel, half.far.peer))  # type: ignore[arg-type]
 
     def _from_relay(self, there: Dweller, _: Route, item: tuple[Half, int, Parcel]) -> None:
         half, token, parcel = item
