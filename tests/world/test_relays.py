@@ -20,7 +20,7 @@ FRAME = bytes(1920)
 class Relayed:
     """Ada and bob, who talk through a relay, 50 frames a second; ``gap``: the longest pause in what one heard."""
 
-    def __init__(self, seed: int, supernodes: int = 6, policy: Policy = Policy.RELAYED, **net: Any) -> None:
+    def __init__(self, seed: int, supernodes: int = 6, policy: Policy = Policy.RELAYED, tick: float = 0.02, **net: Any) -> None:
         self.town = Town(seed, supernodes=supernodes, spread=True, net=net)
         self.world = self.town.world
         talkers = Talkers(self.town)
@@ -33,7 +33,7 @@ class Relayed:
         self.counted = {"ada": 0, "bob": 0}
         self.gaps = {"ada": 0.0, "bob": 0.0}
         self.world.run(self.world.now + 3)
-        self.world.every(0.02, self._frame)
+        self.world.every(tick, self._frame)
 
     def _frame(self) -> bool:
         for name in ("ada", "bob"):
@@ -172,7 +172,7 @@ def test_it_can_be_hung_up_while_it_is_interrupted() -> None:
 
 
 def test_a_relayed_call_of_ten_minutes_lives() -> None:
-    scene = Relayed(6)
+    scene = Relayed(6, tick=0.2)
     scene.live(1)
     scene.forget_gaps()
     scene.live(600)

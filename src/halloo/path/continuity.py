@@ -55,6 +55,7 @@ PROBE_FIRST, PROBE_MOST = 0.2, 1.6  # seconds between probes of a new way: twice
 UNANSWERED = 8  # probes of one way that an answer may still come to
 BETTER_BY = 0.02  # seconds of round trip that are worth a change of relay,
 CHANGE_EVERY = 10.0  # and seconds between two such changes
+SEEK_SPREAD = 8.0  # seconds over which those who have lost their second relay look for another: many lose it at once
 DIRECT_EVERY = 60.0  # seconds between two attempts to do without relays
 LOST_FOR = 60.0  # seconds that the link waits for a way: longer than any call does
 MAX_CHANNEL_WAYS = 6  # relays that may lead to the other side at once, two of them wanted
@@ -130,6 +131,8 @@ class Continuity:
     _pause: float = LONGEST_PAUSE / 4
     """What usually passes between two packets of sound, in seconds."""
     _warmed: int = 0
+    _seek_at: float = inf
+    """From when on another second relay is sought."""
 
     @property
     def wake_at(self) -> float:
@@ -191,8 +194,8 @@ class Continuity:
             return self._try(route, now)
         way.heard_at = now
         if route == self.route:
-            self._found()
-        elif way.proved and self._silence(now) > FOLLOW_AFTER and now > self._since + SETTLES_IN:
+            return self._found()
+        if way.proved and self._silence(now) > FOLLOW_AFTER and now > self._since + SETTLES_IN:
             return self._take(way, now)
         return []
 
@@ -327,19 +330,20 @@ class Continuity:
         silence = self._silence(now)
         self.route, self._since = way.route, now
         way.wanted = False
-        self._found()
+        rested = self._found()
         self.timers[Timer.LOOK] = now + LOOK_EVERY
         self.timers[Timer.WARM] = min(self.timers.get(Timer.WARM, inf), now + STRANDED_AFTER)
-        out: Effects = [Reroute(self.peer, way.route), WayTaken(self.peer, way.route, silence)]
+        out: Effects = [Reroute(self.peer, way.route), WayTaken(self.peer, way.route, silence), *rested]
         if follow:
             out.append(self._probe(way, now, follow=True))
         return out
 
-    def _found(self) -> None:
+    def _found(self) -> Effects:
         """There is a way."""
-        if self.stranded:
-            self.stranded = False
-            self.standby.rest()
+        if not self.stranded:
+            return []
+        self.stranded = False
+        return self.standby.rest()
 
     def _gone(self, routes: list[Channel], now: float) -> Effects:
         """Relays are gone for certain."""
@@ -389,7 +393,11 @@ class Continuity:
         for way in relays[1:]:
             out += self._drop(way.route)
         if relayed and not any(isinstance(way.route, Channel) for way in spares):
-            out += self.standby.seek(self._addresses(), now)
+            self._seek_at = min(self._seek_at, now + SEEK_SPREAD * self.rng.random())
+            if now >= self._seek_at or self._warmed == 1:
+                out += self.standby.seek(self._addresses(), now)
+        else:
+            self._seek_at = inf
         best, used = min((way for way in spares if way.proved), key=_rank, default=None), self._used
         if best is None or now >= self._doubted_at():
             return out
@@ -440,7 +448,7 @@ class Continuity:
         way.heard_at = now
         out.append(SendOnce(self.peer, PathEcho(number=probe.number), route))
         if route == self.route:
-            self._found()
+            out += self._found()
         elif probe.follow and way.proved:
             out += self._take(way, now)
         elif probe.follow:
@@ -456,8 +464,7 @@ class Continuity:
         way.round_trip += (sample - way.round_trip) / (4 if way.round_trip else 1)
         way.heard_at, way.proved, way.probe_at, way.until = now, True, inf, inf
         if route == self.route:
-            self._found()
-            return []
+            return self._found()
         lost = self.stranded or self.route not in self._ways
         direct = self.first and isinstance(route, Wire) and isinstance(self.route, Channel)
         return self._take(way, now, follow=not way.wanted) if lost or direct or way.wanted else []

@@ -34,13 +34,18 @@ class Timer(Enum):
 
 @dataclass(slots=True)
 class Hop:
-    """The link to the supernode at ``address``.  ``way``: how we reach our own supernode; this one is tried so, too."""
+    """The link to the supernode at ``address``.
+
+    ``way``: how we reach our own supernode; this one is tried so, too.  ``patience``: seconds that UDP has alone; a
+    supernode that many ask at the moment answers late, and is not helped by being asked twice.
+    """
 
     address: Address
     peers: Numbers
     streams: Numbers
     requests: Numbers
     way: Route | None = None
+    patience: float = TCP_AFTER
     peer: Peer | None = None
     """The link, once it stands."""
     reasons: list[str] = field(default_factory=list)
@@ -63,7 +68,7 @@ class Hop:
 
     def begin(self, now: float) -> Effects:
         """Make the link."""
-        self.timers[Timer.TCP] = now + TCP_AFTER
+        self.timers[Timer.TCP] = now + self.patience
         out = self._try(Wire(self.address))
         if isinstance(self.way, Stream):  # no datagram of ours got through: it would be a wonder if this one did
             port = self.way.address.port if self.way.address.port in WEB_PORTS else self.address.port

@@ -33,6 +33,7 @@ SEEK_EVERY = 1.5  # seconds between two supernodes that are proposed to the othe
 SEEK_LATER = 20.0  # seconds until the search begins anew when nobody was left to be asked
 NOT_AGAIN = 30.0  # seconds in which a supernode that led nowhere is not tried,
 SOON_AGAIN = 3.0  # and one that answered, but did not know the other side
+UDP_ALONE = 2.5  # seconds before a supernode that does not answer is tried over TCP: others are tried meanwhile
 AT_ONCE = 4  # supernodes that are tried at once when no way is left
 MAX_HOPS = 8  # links to supernodes for one call: four tried, two in use, and two that the other side has asked for
 UNUSED_AFTER = 20.0  # seconds after which a link that no channel uses is given back
@@ -118,13 +119,16 @@ class Standby:
         return told + self._approach(address, now)
 
     def search(self, used: list[Address], now: float) -> Effects:
-        """Look for any relay: there is no way left on which to agree about one."""
+        """Look for any relay, one more each time: there is no way left on which to agree about one."""
         out: Effects = []
         for address in self._candidates(used, now):
             if len(self._asking) >= AT_ONCE:
                 break
             if address not in self._asking:
+                hops = len(self._hops)
                 out += self._approach(address, now)
+                if len(self._hops) > hops:
+                    break  # the next one a moment later: perhaps this one is enough
         return out
 
     def meet(self, address: Address, now: float) -> Effects:
@@ -162,13 +166,14 @@ class Standby:
         self._asking.clear()
         self._again.clear()
         self._requests.clear()
-        return []
+        idle = [(address, hop) for address, hop in self._hops.items() if hop.peer is None]
+        return [effect for address, hop in idle for effect in self._drop(address, hop)]
 
     def close(self) -> Effects:
         """The call is over: give all links back."""
-        self.rest()
+        out = self.rest()
         self.timers.clear()
-        return [effect for address, hop in list(self._hops.items()) for effect in self._drop(address, hop)]
+        return out + [effect for address, hop in list(self._hops.items()) for effect in self._drop(address, hop)]
 
     # --- what is heard
 
@@ -245,7 +250,7 @@ class Standby:
     def _hop(self, address: Address, now: float) -> Effects:
         if address in self._hops or len(self._hops) >= MAX_HOPS:
             return []
-        hop = Hop(address, self.peers, self.streams, self.requests, self.way)
+        hop = Hop(address, self.peers, self.streams, self.requests, self.way, UDP_ALONE)
         self.adopt(hop, now)
         return hop.begin(now)
 
