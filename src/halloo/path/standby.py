@@ -31,7 +31,7 @@ OPENS_WITHIN = 8.0  # seconds for a channel: a handshake that waits its turn tak
 ASK_AGAIN = 0.4  # seconds after which a supernode that does not know the other side yet is asked again
 SEEK_EVERY = 1.5  # seconds between two supernodes that are proposed to the other side
 SEEK_LATER = 20.0  # seconds until the search begins anew when nobody was left to be asked
-NOT_AGAIN = 30.0  # seconds in which a supernode that led nowhere is not tried,
+NOT_AGAIN = 12.0  # seconds in which a supernode that led nowhere is not tried,
 SOON_AGAIN = 3.0  # and one that answered, but did not know the other side
 UDP_ALONE = 2.5  # seconds before a supernode that does not answer is tried over TCP: others are tried meanwhile
 AT_ONCE = 4  # supernodes that are tried at once when no way is left
@@ -221,7 +221,7 @@ class Standby:
             del self._again[address]
             out += self._ask_at(address)
         for address in [address for address, until in self._asking.items() if until <= now]:
-            self._give_up(address, now)
+            out += self._give_up(address, now)
         return out
 
     # --- inside
@@ -267,12 +267,14 @@ class Standby:
             del self._requests[next(iter(self._requests))]
         return [Send(relay, RelayRequest(callee=self.node, request=request))]
 
-    def _give_up(self, address: Address, now: float) -> None:
-        if self._asking.pop(address, None) is not None:
-            self._again.pop(address, None)
-            hop = self._hops.get(address)
-            own = self.supernode is not None and self.supernode[1] == address
-            self.avoid(address, now, SOON_AGAIN if own or (hop is not None and hop.peer is not None) else NOT_AGAIN)
+    def _give_up(self, address: Address, now: float) -> Effects:
+        if self._asking.pop(address, None) is None:
+            return []
+        self._again.pop(address, None)
+        hop = self._hops.get(address)
+        own = self.supernode is not None and self.supernode[1] == address
+        self.avoid(address, now, SOON_AGAIN if own or (hop is not None and hop.peer is not None) else NOT_AGAIN)
+        return self._drop(address, hop) if hop is not None and hop.peer is None else []
 
     def _drop(self, address: Address, hop: Hop) -> Effects:
         del self._hops[address], self._used_at[address]

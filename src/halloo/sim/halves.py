@@ -268,12 +268,13 @@ class Halves:
         half.heard_at = half.renewed_at = world.now
         assert half.far is not None
         if not isinstance(half.route, Channel):
-            half.travel = world.net.travel(self._host(owner), half.route.address.host)
+            half.travel = world.net.travel(self.host(owner), half.route.address.host)
         half.direct = isinstance(half.route, Wire) and owner.box is None and half.far.owner.box is None
         world.plan(IDLE_FOR, self._idle, half)
 
     @staticmethod
-    def _host(dweller: Dweller) -> bytes:
+    def host(dweller: Dweller) -> bytes:
+        """The host that others see somebody as."""
         box = dweller.box
         return dweller.address.host if box is None or not box.kind.translates else box.host
 
@@ -371,7 +372,7 @@ class Halves:
         if isinstance(route, Stream):
             pipe = far.owner.pipes.get(far.route.number) if isinstance(far.route, Stream) else None
             # Ours may be closed already, behind what we said last.
-            return pipe is not None and world.net.passes(self._host(half.owner), self._host(far.owner))
+            return pipe is not None and world.net.passes(self.host(half.owner), self.host(far.owner))
         if not isinstance(route, Wire):
             return False
         if seen is None:
@@ -553,7 +554,7 @@ class Halves:
             for message, said_at in stuck:
                 self._number(half, message, said_at)
         if half.up and not isinstance(route, Channel):
-            half.travel = self._world.net.travel(self._host(half.owner), route.address.host)
+            half.travel = self._world.net.travel(self.host(half.owner), route.address.host)
 
     def pipe_gone(self, dweller: Dweller, number: int, reason: str) -> None:
         """A connection ended, and the links over it."""

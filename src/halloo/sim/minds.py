@@ -468,12 +468,12 @@ class MindWorld:
 
     def _write(self, source: Dweller, pipe: Pipe, act: Act, item: Any) -> None:
         pipe.last = max(pipe.last, self.now + pipe.travel + self.net.stalls(pipe.travel))
-        self.calendar.put(pipe.last, self._piece, source.address.host, pipe, act, item)
+        self.calendar.put(pipe.last, self._piece, self.halves.host(source), pipe, act, item)
 
     def _piece(self, source: bytes, pipe: Pipe, act: Act, item: Any) -> None:
         there = pipe.far
         far = there.pipes.get(pipe.far_number)
-        if far is not None and there.alive and self.net.passes(source, there.address.host):
+        if far is not None and there.alive and self.net.passes(source, self.halves.host(there)):
             act(there, far.route, item)
 
     def _open_pipe(self, source: Dweller, route: Stream) -> Pipe | None:

@@ -249,7 +249,7 @@ class World:
 
     def _write(self, source: Resident, number: int, data: bytes) -> None:
         pipe = source.pipes.get(number)
-        if pipe is None or not self.net.passes(source.address.host, pipe.far.address.host):
+        if pipe is None or not self.net.passes(_host(source), _host(pipe.far)):
             return
         if self.tap is not None:
             self.tap(Passed(self.now, pipe.here, pipe.there, data, stream=True))
