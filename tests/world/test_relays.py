@@ -20,7 +20,9 @@ FRAME = bytes(1920)
 class Relayed:
     """Ada and bob, who talk through a relay, 50 frames a second; ``gap``: the longest pause in what one heard."""
 
-    def __init__(self, seed: int, supernodes: int = 6, policy: Policy = Policy.RELAYED, tick: float = 0.02, **net: Any) -> None:
+    def __init__(
+        self, seed: int, supernodes: int = 6, policy: Policy = Policy.RELAYED, tick: float = 0.02, **net: Any
+    ) -> None:
         self.town = Town(seed, supernodes=supernodes, spread=True, net=net)
         self.world = self.town.world
         talkers = Talkers(self.town)

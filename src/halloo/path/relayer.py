@@ -79,6 +79,9 @@ class Relayer:
 
     def up(self, peer: Peer, node: bytes) -> None:
         """A link stands to the node of that id."""
+        older = self._linked.get(node)
+        if older is not None:
+            self._node_of.pop(older, None)
         self._linked[node], self._node_of[peer] = peer, node
 
     def link_to(self, node: bytes) -> Peer | None:

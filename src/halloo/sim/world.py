@@ -216,7 +216,7 @@ class World:
         if effect.address.host in self._boxes or (there is not None and there.box is not None):
             return  # a box that says nothing either
         travel = self.net.stream(host, effect.address.host)
-        if there is None or not self.net.passes(source.address.host, effect.address.host):
+        if there is None or not self.net.passes(host, effect.address.host):
             self.at(2 * travel, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
             return
         number = there.next_stream
