@@ -41,7 +41,7 @@ from halloo.path.standby import ChannelReady, Standby
 
 __all__ = ["Continuity", "Stranded", "WayTaken"]
 
-QUIET = 0.3  # seconds of silence, besides the usual pauses, after which a way in use is doubted: 15 packets
+QUIET = 0.18  # seconds of silence, besides the usual pauses, after which a way in use is doubted: nine packets
 PAUSES = 1.5  # usual pauses that are no silence either
 LONGEST_PAUSE = 2.0  # seconds: no stream of sound rests for longer by itself
 STRANDED_AFTER = 1.0  # seconds of silence on all ways after which new ones are sought
