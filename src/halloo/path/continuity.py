@@ -56,6 +56,7 @@ UNANSWERED = 8  # probes of one way that an answer may still come to
 BETTER_BY = 0.02  # seconds of round trip that are worth a change of relay,
 CHANGE_EVERY = 10.0  # and seconds between two such changes
 SEEK_SPREAD = 8.0  # seconds over which those who have lost their second relay look for another: many lose it at once
+SEEK_MOST = 60.0  # seconds between two attempts, which become rarer: where none opens, supernodes have more to do
 DIRECT_EVERY = 60.0  # seconds between two attempts to do without relays
 LOST_FOR = 60.0  # seconds that the link waits for a way: longer than any call does
 MAX_CHANNEL_WAYS = 6  # relays that may lead to the other side at once, two of them wanted
@@ -133,6 +134,7 @@ class Continuity:
     _warmed: int = 0
     _seek_at: float = inf
     """From when on another second relay is sought."""
+    _seek_wait: float = SEEK_SPREAD / 2
 
     @property
     def wake_at(self) -> float:
@@ -396,8 +398,10 @@ class Continuity:
             self._seek_at = min(self._seek_at, now + SEEK_SPREAD * self.rng.random())
             if now >= self._seek_at or self._warmed == 1:
                 out += self.standby.seek(self._addresses(), now)
+                self._seek_wait = min(2 * self._seek_wait, SEEK_MOST)
+                self._seek_at = now + self._seek_wait * (0.5 + self.rng.random())
         else:
-            self._seek_at = inf
+            self._seek_at, self._seek_wait = inf, SEEK_SPREAD / 2
         best, used = min((way for way in spares if way.proved), key=_rank, default=None), self._used
         if best is None or now >= self._doubted_at():
             return out

@@ -31,7 +31,8 @@ OPENS_WITHIN = 8.0  # seconds for a channel: a handshake that waits its turn tak
 ASK_AGAIN = 0.4  # seconds after which a supernode that does not know the other side yet is asked again
 SEEK_EVERY = 1.5  # seconds between two supernodes that are proposed to the other side
 SEEK_LATER = 20.0  # seconds until the search begins anew when nobody was left to be asked
-NOT_AGAIN = 12.0  # seconds in which a supernode that led nowhere is not tried,
+NOT_AGAIN = 30.0  # seconds in which a supernode that led nowhere is not tried,
+URGENT_AGAIN = 12.0  # and when no way is left,
 SOON_AGAIN = 3.0  # and one that answered, but did not know the other side
 UDP_ALONE = 2.5  # seconds before a supernode that does not answer is tried over TCP: others are tried meanwhile
 AT_ONCE = 4  # supernodes that are tried at once when no way is left
@@ -121,7 +122,7 @@ class Standby:
     def search(self, used: list[Address], now: float) -> Effects:
         """Look for any relay, one more each time: there is no way left on which to agree about one."""
         out: Effects = []
-        for address in self._candidates(used, now):
+        for address in self._candidates(used, now + NOT_AGAIN - URGENT_AGAIN):
             if len(self._asking) >= AT_ONCE:
                 break
             if address not in self._asking:
