@@ -151,6 +151,10 @@ def _lines(town: Town) -> list[Any]:
     return [line for node in _nodes(town) for line in node.calls._lines.values()]
 
 
+def _ways(town: Town) -> list[Any]:
+    return [line.ways for line in _lines(town) if line.ways is not None]
+
+
 def _endpoints(town: Town) -> list[Any]:
     return [resident.station.endpoint for resident in town.world.residents.values()]
 
@@ -238,10 +242,40 @@ def _board_hears(board: Any, message: Any, sender: Any, now: float) -> Any:
         return []
     if isinstance(message, path.RelayGranted | path.RelayRefused):
         return board.relay_said(message, sender, now)
+    if isinstance(message, path.PathProbe | path.PathEcho | path.WayHints | path.MeetAt):
+        way = next((line.route for line in board._lines.values() if line.call.peer == sender), None)
+        return board.way_said(message, sender, way, now)
     if isinstance(message, calls.Invite):
         named = Party(bytes(32), _Named(_either(Random(message.rate), "alice", "bob", "carol")))  # type: ignore[arg-type]
         return _follow(board, board.invited(message, sender, named, Wire(LOGIN), now), now)
     return _follow(board, board.heard(message, message.call, sender, now), now)
+
+
+def _relayer_up(relayer: Any, rng: Random, now: float) -> Any:
+    """The endpoint's promise: a number is given to one link only."""
+    chosen = peer(rng)
+    out = relayer.down(chosen, now)
+    relayer.up(chosen, rng.randbytes(8))
+    return out
+
+
+def _a_way(ways: Any, rng: Random) -> Any:
+    return _either(rng, None, route(rng), ways.route, *ways._ways)
+
+
+def _ways_hear(ways: Any, message: Any, sender: Any, now: float) -> Any:
+    """What the other side says, or a relay."""
+    if isinstance(message, path.RelayGranted | path.RelayRefused):
+        asked = next(iter(ways.standby._requests.values()), None)
+        return ways.relay_said(message, asked[0] if asked and message.request % 2 else sender, now)
+    if isinstance(message, path.RelayClose):
+        return ways.closed(int.from_bytes(message.token, "big"), sender, now) if isinstance(sender, int) else []
+    known = [*ways._ways, None]
+    return ways.receive(message, sender if not isinstance(sender, int) else known[sender % len(known)], now)
+
+
+def _ways_begin_again(ways: Any, rng: Random, now: float) -> Any:
+    return ways.close() + ways.begin(Channel(peer(rng), rng.getrandbits(64)), None, now)
 
 
 def _ticket(admission: Any, at: int, host: bytes) -> bytes:
@@ -523,11 +557,59 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "reach",
         lambda town: [line.reach for line in _lines(town) if line.reach is not None],
-        lambda reach: (reach.done, _kinds(*reach._tries.values()), bool(reach._hops), reach.channel is not None),
+        lambda reach: (reach.done, _kinds(*reach._tries.values()), reach.hop is not None, reach.channel is not None),
         lambda reach, message, sender, now: reach.receive(message, sender, now) if isinstance(sender, int) else [],
         intents={"close": lambda reach, *_: reach.close()},
         tidings={"up": lambda reach, rng, now: reach.up(peer(rng), party(rng), now), "down": _down},
         real=lambda reach: {"request": [reach._request & 0xFFFF]},
+    ),
+    Subject(
+        "hop",
+        lambda town: [hop for ways in _ways(town) for hop in ways.standby._hops.values()],
+        lambda hop: (hop.peer is not None, _kinds(*hop._tries.values())),
+        None,
+        intents={"close": lambda hop, *_: hop.close(), "ping": lambda hop, *_: hop.ping()},
+        tidings={
+            "up": lambda hop, rng, now: hop.up(peer(rng), now),
+            "down": lambda hop, rng, _: hop.down(peer(rng), "cut"),
+        },
+    ),
+    Subject(
+        "continuity",
+        _ways,
+        lambda ways: (
+            ways.first,
+            ways.stranded,
+            _kinds(*ways._ways),
+            type(ways.route).__name__,
+            all(way.proved for way in ways._ways.values()),
+            bool(ways.standby._asking),
+            bool(ways.standby._again),
+        ),
+        _ways_hear,
+        hears=(
+            path.PathProbe,
+            path.PathEcho,
+            path.WayHints,
+            path.MeetAt,
+            path.RelayGranted,
+            path.RelayRefused,
+            path.RelayClose,
+        ),
+        intents={"hints": lambda ways, *_: ways.hints(), "close": _ways_begin_again},
+        tidings={
+            "up": lambda ways, rng, now: ways.up(peer(rng), now),
+            "down": _down,
+            "sound": lambda ways, rng, now: ways.sound(_a_way(ways, rng), now),
+            "moved": lambda ways, rng, now: ways.moved(route(rng), now),
+            "told": lambda ways, rng, now: ways.told(any_address(rng), (any_address(rng),) * 3, now),
+            "attached": lambda ways, rng, _: ways.attached(_either(rng, None, (peer(rng), LOGIN)), route(rng)),
+        },
+        real=lambda ways: {
+            "number": [number for way in ways._ways.values() for number in way.asked],
+            "request": list(ways.standby._requests),
+            "token": [channel.token.to_bytes(8, "big") for channel in ways.relays],
+        },
     ),
     Subject(
         "relayer",
@@ -535,9 +617,13 @@ SUBJECTS: tuple[Subject, ...] = (
         lambda relayer: relayer.channels > 0,
         _relayer_hears,
         hears=(path.RelayRequest, path.RelayClose),
-        tidings={"carried": _carried, "down": lambda relayer, rng, now: relayer.down(peer(rng), now)},
+        tidings={
+            "carried": _carried,
+            "up": _relayer_up,
+            "down": lambda relayer, rng, now: relayer.down(peer(rng), now),
+        },
         real=lambda relayer: {"token": [token.to_bytes(8, "big") for token in relayer._channels]},
-        bounds={"_channels": 400},
+        bounds={"_channels": 400, "_linked": 4_096, "_node_of": 4_096},
     ),
     Subject(
         "call",
@@ -574,6 +660,10 @@ SUBJECTS: tuple[Subject, ...] = (
             calls.Bye,
             path.RelayGranted,
             path.RelayRefused,
+            path.PathProbe,
+            path.PathEcho,
+            path.WayHints,
+            path.MeetAt,
         ),
         intents={
             "dial": _dial,
@@ -586,8 +676,9 @@ SUBJECTS: tuple[Subject, ...] = (
             "found": _board(_found_for),
             "up": _board(lambda board, rng, now: board.up(peer(rng), party(rng), now)),
             "down": _board(lambda board, rng, now: board.down(peer(rng), "cut", now)),
-            "moved": lambda board, rng, _: board.moved(peer(rng), route(rng)),
-            "sound": lambda board, rng, now: board.sound_heard(peer(rng), rng.randbytes(30), now),
+            "moved": lambda board, rng, now: board.moved(peer(rng), route(rng), now),
+            "sound": lambda board, rng, now: board.sound_heard(peer(rng), rng.randbytes(30), route(rng), now),
+            "attached": lambda board, rng, now: board.attached(_either(rng, None, (peer(rng), LOGIN)), route(rng), now),
             "speak": lambda board, rng, now: board.speak(_a_call(board, rng), bytes(1920), now),
             "listen": lambda board, rng, now: board.listen(_a_call(board, rng), now),
             "drain": lambda board, rng, now: board.drain(_a_call(board, rng), now),
@@ -697,6 +788,8 @@ SUBJECTS: tuple[Subject, ...] = (
             "carried": _node_notice(lambda rng: Carried(rng.getrandbits(64), b"x", _either(rng, None, peer(rng)))),
         },
         real=_node_real,
-        bounds=_OVERLAY | {"_offers": 32, "_channels": 400, "_queries": 64, "history": 1 << 30, "_frames": 1_000},
+        bounds=_OVERLAY
+        | {"_offers": 32, "_channels": 400, "_queries": 64, "history": 1 << 30, "_frames": 1_000}
+        | {"_linked": 4_096, "_node_of": 4_096},
     ),
 )

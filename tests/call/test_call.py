@@ -10,6 +10,7 @@ from halloo.base.address import Peer
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.call.call import (
+    INTERRUPTED_AFTER,
     INVITE_FOR,
     RING_FOR,
     RINGS_FOR,
@@ -17,8 +18,10 @@ from halloo.call.call import (
     Answered,
     Call,
     Ended,
+    Interrupted,
     Rang,
     Result,
+    Resumed,
     State,
 )
 from halloo.messages.call import Answer, Bye, Decline, Invite, Ringing, Why
@@ -100,6 +103,8 @@ def test_whatever_happens_a_call_ends_once_and_for_good(is_outgoing: bool, story
     assert len(events) == (call.state is State.OVER)
     if call.state not in (State.OVER, State.LOOKING):
         assert call.wake_at < float("inf"), "a call that waits for nothing waits for ever"
+        if call.state is State.TALKING and not call.interrupted:
+            assert call.wake(call.wake_at) == [Interrupted(ID)]
         assert isinstance(ended(call.wake(call.wake_at)), Ended)
     assert pickle.loads(pickle.dumps(call)) == call
 
@@ -133,7 +138,8 @@ def test_the_ladder_of_the_docstring() -> None:
 )
 def test_patience_ends(make, state, after, result) -> None:  # type: ignore[no-untyped-def]
     call = make(state)
-    assert call.wake(1.0 + after / 2) == []
+    told = call.wake(1.0 + after / 2)
+    assert told == ([Interrupted(ID)] if state is State.TALKING else [])
     effects = call.wake(1.3 + after)
     assert ended(effects).result is result
     assert any(isinstance(effect, Send) and isinstance(effect.message, Bye) for effect in effects)
@@ -144,7 +150,22 @@ def test_sound_keeps_a_call_alive() -> None:
     for second in range(2, 40):
         call.sound_heard(float(second))
         assert call.wake(float(second)) == []
-    assert call.wake_at == 39.0 + SILENT_FOR
+    assert call.wake_at == 39.0 + INTERRUPTED_AFTER
+    assert 39.0 + SILENT_FOR in call.timers.values()
+
+
+def test_an_interruption_is_told_once_and_so_is_its_end() -> None:
+    call = outgoing(State.TALKING)
+    assert call.sound_heard(2.0) == []
+    assert call.wake(2.0 + INTERRUPTED_AFTER) == [Interrupted(ID)]
+    assert (call.state, call.interrupted, call.interruptions) == (State.TALKING, True, 1)
+    assert call.wake(20.0) == []
+    assert call.sound_heard(25.0) == [Resumed(ID, 23.0)]
+    assert call.sound_heard(25.1) == []
+    assert not call.interrupted
+    assert call.wake(50.0) == [Interrupted(ID)]
+    assert ended(call.wake(55.2)).reason == "nothing was heard for 30 seconds"
+    assert call.sound_heard(56.0) == []
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,11 @@ def test_one_seed_tells_one_story() -> None:
 
 
 def test_the_other_side_dies_in_the_middle() -> None:
-    told = call_in_town(9, talk=lambda town: town.world.kill("bob"))
+    def dies(town: Town) -> None:
+        town.world.kill("bob")
+        town.world.run(town.world.now + 30)  # the call waits for half a minute for a way to him
+
+    told = call_in_town(9, talk=dies)
     assert told.report.result is Result.ENDED
     assert "nothing was heard" in told.report.reason or "lost" in told.report.reason
 

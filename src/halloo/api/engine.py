@@ -12,7 +12,7 @@ from halloo.api.language import Line, Trouble, files_of, parse
 from halloo.api.table import browsed_table, report_table, users_table
 from halloo.base.errors import HallooError, UsageError
 from halloo.base.machine import Event
-from halloo.call.call import Answered, Ended, Rang, Result
+from halloo.call.call import Answered, Ended, Interrupted, Rang, Result, Resumed
 from halloo.node.switchboard import CallReport
 from halloo.overlay.join import Joined, Lost
 from halloo.path.reach import Policy
@@ -209,8 +209,18 @@ class Engine:
                 self._status_of(event.call, "RINGING")
             case Answered():
                 self._answered(event.call)
+            case Interrupted():
+                self._connection(event.call, "INTERRUPTED")
+            case Resumed():
+                self._connection(event.call, "RESUMED")
             case Ended():
                 self._ended(event)
+
+    def _connection(self, call_id: bytes, word: str) -> None:
+        """The classic language has no word for it: the status stays INPROGRESS, as the call goes on."""
+        call = self._find(call_id)
+        if call is not None:
+            self._tell(f"CALL {call.number} CONNECTION {word}")
 
     def _answered(self, call_id: bytes) -> None:
         call = self._find(call_id)

@@ -33,6 +33,8 @@ def report_table(report: CallReport, key_change: KeyChange | None = None) -> dic
         "frames_sent": report.frames_sent,
         "frames_played": report.frames_played,
         "frames_concealed": report.frames_concealed,
+        "interrupted": report.interrupted,
+        "interruptions": report.interruptions,
         "quality": asdict(report.quality) if report.quality else {},
         "key_change": key_change.words if key_change else None,
         "seconds": [second._asdict() for second in report.seconds],

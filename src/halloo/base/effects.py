@@ -1,6 +1,6 @@
 """What can come out of a machine: things to say, links to make, and, from a station, bytes to write.
 
-Machines of the gallery return Send, Link, Unlink, Reroute, Lend, Forward and events; a station turns all but the
+Machines of the gallery return Send, SendOnce, Link, Unlink, Reroute, Forward and events; a station turns all but the
 events into Transmit and the three stream effects, which a world carries out.
 """
 
@@ -15,9 +15,11 @@ __all__ = [
     "Accept",
     "Forward",
     "Link",
+    "Patience",
     "Release",
     "Reroute",
     "Send",
+    "SendOnce",
     "SendSound",
     "StreamClose",
     "StreamOpen",
@@ -43,6 +45,15 @@ class Send(Effect):
         return isinstance(other, Send) and (self.to, self.message) == (other.to, other.message)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOnce(Effect):
+    """Say ``message`` to ``peer`` once, sealed, over ``route``, by whichever way else the link goes: to try a way."""
+
+    peer: Peer
+    message: Message
+    route: Route
 
 
 class SendSound(Effect):
@@ -95,6 +106,14 @@ class Reroute(Effect):
 
     peer: Peer
     route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Patience(Effect):
+    """Let ``seconds`` pass in which nothing that was said to ``peer`` is heard, before the link is taken for dead."""
+
+    peer: Peer
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

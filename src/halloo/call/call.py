@@ -9,8 +9,9 @@
       | ------- Bye -----------> |   OVER
 
 When both invite each other at the same moment, the call with the lower number is taken on both sides.
-Instead of Answer: Decline (refused, busy).  The link below repeats what is lost; when it cannot, or when no sound
-comes for eight seconds, the call ends here whatever the other side believes.
+Instead of Answer: Decline (refused, busy).  The link below repeats what is lost.  When no sound comes any more the call
+is interrupted; it goes on when sound comes again, by whichever way, and ends here when none has come for half a
+minute, whatever the other side believes.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Message, Timers
 from halloo.messages.call import Answer, Bye, Decline, Invite, Ringing, Why
 
-__all__ = ["Answered", "Call", "Ended", "Rang", "Result", "State"]
+__all__ = ["Answered", "Call", "Ended", "Interrupted", "Rang", "Result", "Resumed", "State"]
 
 RING_FOR = 45.0  # seconds before the caller gives an unanswered call up
 RINGS_FOR = 60.0  # seconds before the callee's bell stops by itself: the caller's goodbye was lost
 INVITE_FOR = 12.0  # seconds before a call that does not even ring is given up
-SILENT_FOR = 8.0  # seconds without any packet of sound: the line is dead, even if the link is not
+INTERRUPTED_AFTER = 3.0  # seconds without any packet of sound after which the owner is told
+SILENT_FOR = 30.0  # seconds without any: nobody waits longer for a voice, and a way would have been found
 
 
 class State(Enum):
@@ -57,6 +59,7 @@ class Timer(Enum):
 
     RING = 0
     SILENCE = 1
+    INTERRUPTED = 2
 
 
 # where we are, what the peer says -> where we go.  What is not here, the peer may not say.
@@ -110,6 +113,21 @@ class Answered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted(Event):
+    """The connection is interrupted: nothing is heard.  Another way is being looked for; the call goes on."""
+
+    call: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """The connection is there again, after ``silence`` seconds without sound."""
+
+    call: bytes
+    silence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended(Event):
     """The call is over.  ``by_us``: we ended it."""
 
@@ -137,6 +155,10 @@ class Call:
     answered_at: float | None = None
     ended_at: float | None = None
     wire: bytes = b""
+    interrupted: bool = False
+    interruptions: int = 0
+    heard_at: float = 0.0
+    """When the last packet of sound came, or the talk began."""
 
     def __post_init__(self) -> None:
         self.wire = self.wire or self.id
@@ -208,10 +230,17 @@ class Call:
         result = Result.ENDED if self.state is State.TALKING else Result.UNREACHABLE
         return [self._over(result, f"the line was lost: {reason}", now)]
 
-    def sound_heard(self, now: float) -> None:
+    def sound_heard(self, now: float) -> Effects:
         """A packet of sound arrived."""
-        if self.state is State.TALKING:
-            self.timers[Timer.SILENCE] = now + SILENT_FOR
+        if self.state is not State.TALKING:
+            return []
+        silence, self.heard_at = now - self.heard_at, now
+        self.timers[Timer.SILENCE] = now + SILENT_FOR
+        self.timers[Timer.INTERRUPTED] = now + INTERRUPTED_AFTER
+        if not self.interrupted:
+            return []
+        self.interrupted = False
+        return [Resumed(self.id, silence)]
 
     # --- what the other side says
 
@@ -240,13 +269,16 @@ class Call:
 
     def wake(self, now: float) -> Effects:
         """Nobody came, or nothing is heard any more."""
-        for timer in self.timers.due(now):
-            if timer is Timer.SILENCE:
-                words = f"nothing was heard for {SILENT_FOR:.0f} seconds"
-                return self._end(Result.ENDED, words, Why.FAULT, now)
-            if timer is Timer.RING:
-                words = f"{self.name} did not answer" if self.outgoing else "you did not answer"
-                return self._end(Result.NO_ANSWER, words, Why.NO_ANSWER, now)
+        due = self.timers.due(now)
+        if Timer.SILENCE in due:
+            return self._end(Result.ENDED, f"nothing was heard for {SILENT_FOR:.0f} seconds", Why.FAULT, now)
+        if Timer.RING in due:
+            words = f"{self.name} did not answer" if self.outgoing else "you did not answer"
+            return self._end(Result.NO_ANSWER, words, Why.NO_ANSWER, now)
+        if Timer.INTERRUPTED in due:
+            self.interrupted = True
+            self.interruptions += 1
+            return [Interrupted(self.id)]
         return []
 
     # --- inside
@@ -275,9 +307,10 @@ class Call:
         return before
 
     def _talk(self, now: float) -> Effects:
-        self.answered_at = now
+        self.answered_at = self.heard_at = now
         self.timers.clear()
         self.timers[Timer.SILENCE] = now + SILENT_FOR
+        self.timers[Timer.INTERRUPTED] = now + INTERRUPTED_AFTER
         return [Answered(self.id, self.outgoing)]
 
     def _end(self, result: Result, words: str, why: Why, now: float) -> Effects:

@@ -60,6 +60,10 @@ async def answer_by_node(
     raise Unusable("the node that runs in this home went away")
 
 
+CONNECTION = ("The connection is there again.", "The connection is interrupted; another way is being looked for.")
+"""What is said when it is there again, and when it is not."""
+
+
 async def _sound(node: ControlClient, number: str, source: str, sink: str) -> None:
     await node.ask(f'ALTER CALL {number} SET_INPUT FILE="{_target(source)}"')
     await node.ask(f'ALTER CALL {number} SET_OUTPUT FILE="{_target(sink)}"')
@@ -80,6 +84,8 @@ async def _follow(
         await node.say(f"ALTER CALL {number} HANGUP")
 
     async for line in node.notifications():
+        if line.startswith(f"CALL {number} CONNECTION "):
+            tell(CONNECTION[line.endswith(" INTERRUPTED")])
         status = re.fullmatch(rf"CALL {number} STATUS (\w+)", line)
         if status is None:
             continue

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from halloo.api.table import report_table
-from halloo.call.call import Answered, Rang, Result
-from halloo.cli.by_node import answer_by_node, call_by_node
+from halloo.call.call import Answered, Interrupted, Rang, Result, Resumed
+from halloo.cli.by_node import CONNECTION, answer_by_node, call_by_node
 from halloo.cli.session import online_phone, running_node
 from halloo.cli.speak import Context, Exit, run
 from halloo.messages.name import folded
@@ -151,6 +151,10 @@ def _warn(context: Context, phone: Phone, call: bytes) -> None:
 
 def _tell(context: Context, phone: Phone, event: object) -> None:
     match event:
+        case Interrupted():
+            context.progress(CONNECTION[True])
+        case Resumed():
+            context.progress(CONNECTION[False])
         case Rang(outgoing=True):
             context.progress(f"It rings at {event.name}.")
             _warn(context, phone, event.call)

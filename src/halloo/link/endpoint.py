@@ -22,6 +22,7 @@ from halloo.link.notice import Carried, Down, Heard, Moved, Output, SoundHeard
 from halloo.link.onelink import OneLink
 from halloo.link.persona import Persona
 from halloo.link.reentry import Reentry, Resumption
+from halloo.link.reliable import said_once
 from halloo.link.strangers import Strangers
 from halloo.link.streams import Streams
 from halloo.messages.catalogue import OPEN, SEALED
@@ -41,6 +42,7 @@ from halloo.messages.link import (
     ResumeRefused,
     Ticket,
 )
+from halloo.messages.path import PathEcho, PathProbe
 from halloo.wire.buffer import Reader
 from halloo.wire.command import decode_commands
 from halloo.wire.frame import Control, FrameKind, StreamFrame, is_wanted
@@ -176,6 +178,18 @@ class Endpoint:
         self._links.stir(link)
         return []
 
+    def send_once(self, peer: Peer, message: Message, route: Route) -> list[Output]:
+        """Say a message once over ``route``; the link keeps the way it has."""
+        link = self._links.of(peer)
+        return list(self._mouth.once(link, message, route)) if link is not None else []
+
+    def bear(self, peer: Peer, seconds: float) -> None:
+        """Take the link to a peer for dead when nothing said was heard for so many seconds."""
+        link = self._links.of(peer)
+        if link is not None:
+            link.reliable.give_up = seconds
+            self._links.stir(link)
+
     def send_sound(self, peer: Peer, body: bytes, now: float) -> list[Output]:
         """Send one packet of sound; without a link it goes nowhere."""
         link = self._links.of(peer)
@@ -280,7 +294,10 @@ class Endpoint:
     def _sealed_heard(self, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
         reader = Reader(body)
         head = reader.take(SEALED_HEAD)[1:]
-        link, plain = self._open(FrameKind.PAYLOAD, head, frame, reader.rest(), route, now, out)
+        link, plain, newest = self._open(FrameKind.PAYLOAD, head, frame, reader.rest(), route, now)
+        once = said_once(plain)
+        if newest and not once:
+            self._follow(link, route, out)
         if link.greeting:
             link.greeting, link.again_at, link.initiator = (), inf, None
         self._links.stir(link)
@@ -291,6 +308,10 @@ class Endpoint:
             for message in decode_commands(command, SEALED, self.persona.notary.network):
                 if not self._message_heard(link, message, now, out):
                     return
+        for command in once:
+            for message in decode_commands(command, SEALED, self.persona.notary.network):
+                if isinstance(message, PathProbe | PathEcho):
+                    out.append(Heard(message, link.peer, route))
 
     def _message_heard(self, link: OneLink, message: Message, now: float, out: list[Output]) -> bool:
         """Whether the link goes on."""
@@ -313,14 +334,17 @@ class Endpoint:
         return True
 
     def _sound_heard(self, head: bytes, frame: int, body: bytes, route: Route, now: float, out: list[Output]) -> None:
-        link, plain = self._open(FrameKind.MEDIA, head, frame, body, route, now, out)
+        link, plain, newest = self._open(FrameKind.MEDIA, head, frame, body, route, now)
         if link.admitted is not None:
             raise Refused("sound before a word")
-        out.append(SoundHeard(link.peer, plain))
+        if newest:
+            self._follow(link, route, out)
+        out.append(SoundHeard(link.peer, plain, route))
 
     def _open(
-        self, kind: FrameKind, head: bytes, frame: int, sealed: bytes, route: Route, now: float, out: list[Output]
-    ) -> tuple[OneLink, bytes]:
+        self, kind: FrameKind, head: bytes, frame: int, sealed: bytes, route: Route, now: float
+    ) -> tuple[OneLink, bytes, bool]:
+        """(the link, what was sealed, whether it is the newest so far).  Raises Refused."""
         link = self._links.numbered(int.from_bytes(head, "big"))
         if link is None or link.session is None:
             raise Refused("a packet for no link of ours")
@@ -328,10 +352,13 @@ class Endpoint:
             raise Refused("a confirmation from elsewhere")
         plain, newest = link.session.open(kind, head, frame, sealed)
         link.heard_at = now
-        if newest and route != link.route and isinstance(route, Wire) and isinstance(link.route, Wire):
-            self._links.move(link, route)  # the other side's address changed; its seal shows that it is the same
+        return link, plain, newest
+
+    def _follow(self, link: OneLink, route: Route, out: list[Output]) -> None:
+        """The other side's address has changed; its seal shows that it is the same.  What tries a way changes none."""
+        if route != link.route and isinstance(route, Wire) and isinstance(link.route, Wire):
+            self._links.move(link, route)
             out.append(Moved(link.peer, route))
-        return link, plain
 
     def _open_heard(self, message: Message, route: Route, now: float, out: list[Output], size: int = 0) -> None:
         """``size``: the bytes that the other side spent on it."""

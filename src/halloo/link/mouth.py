@@ -58,6 +58,14 @@ class Mouth:
             out += self._payload(link.route, frame, SEALED_MARK + link.theirs + sealed)
         return out
 
+    def once(self, link: OneLink, message: Message, route: Route) -> list[Effect]:
+        """Say a message once, over a route of its own; before the link stands it goes nowhere."""
+        if link.session is None or not link.speaks:
+            return []
+        padded = self.padded(link.reliable.once(self.said(message)), SEALED_HEAD + link.session.overhead)
+        frame, sealed = link.session.close(FrameKind.PAYLOAD, link.theirs, padded)
+        return self._payload(route, frame, SEALED_MARK + link.theirs + sealed)
+
     def sound(self, link: OneLink, body: bytes) -> list[Effect]:
         """Send one packet of sound; before the link stands it goes nowhere."""
         if link.session is None or not link.speaks:

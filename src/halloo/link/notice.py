@@ -13,10 +13,14 @@ __all__ = ["Carried", "Down", "Heard", "Moved", "Notice", "Observed", "Output", 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message: from a peer, or in the open from a route."""
+    """A message: from a peer, or in the open from a route.
+
+    ``way``: by which way a peer's came, where it was said once, to try that way; None otherwise.
+    """
 
     message: Message
     sender: Peer | Route
+    way: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,14 @@ class Observed:
 
 
 class SoundHeard:
-    """A packet of sound, opened."""
+    """A packet of sound, opened; ``way``: by which it came, None where that is not known."""
 
-    __slots__ = ("body", "peer")
+    __slots__ = ("body", "peer", "way")
 
-    def __init__(self, peer: Peer, body: bytes) -> None:
+    def __init__(self, peer: Peer, body: bytes, way: Route | None = None) -> None:
         self.peer = peer
         self.body = body
+        self.way = way
 
 
 class Carried:

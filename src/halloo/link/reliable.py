@@ -3,8 +3,9 @@
     plain = ack(varint) first(varint) command* padding
 
 ``ack`` is the highest number up to which everything was heard; ``first`` numbers the first command, the others
-follow on; 0: the packet carries none.  A packet that brought something is answered at once, with whatever else is
-to be said.  An unheard packet is said again after a time that follows the round trip (RFC 6298) and doubles.
+follow on; 0: what the packet carries, if anything, is said once and never again.  A packet that brought something
+numbered is answered at once, with whatever else is to be said.  An unheard packet is said again after a time that
+follows the round trip (RFC 6298) and doubles.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from halloo.base.errors import Malformed
 from halloo.wire.buffer import Reader, Writer
 from halloo.wire.command import split_commands
 
-__all__ = ["Reliable"]
+__all__ = ["Reliable", "said_once"]
 
 FIRST_WAIT = 0.4  # seconds before the first repetition while the round trip is unknown
 LEAST_WAIT = 0.15  # seconds: below it a busy machine looks like a loss
@@ -26,6 +27,13 @@ WINDOW = 64  # commands said and not yet heard, at most
 QUEUE = 512  # commands waiting in all, at most
 _HEAD_ROOM = 6  # bytes that ack and first of a first packet may take
 MAX_EARLY = 65_536  # bytes kept of what comes before its turn; what is beyond is heard when it is said again
+
+
+def said_once(plain: bytes) -> list[bytes]:
+    """Commands of a packet that are said once, each in its bytes; most packets have none.  Raises Malformed."""
+    reader = Reader(plain)
+    reader.varint()
+    return [] if reader.varint() else split_commands(reader.rest())
 
 
 @dataclass(slots=True)
@@ -152,6 +160,10 @@ class Reliable:
             self._early_size -= len(command_next)
             out.append(command_next)
         return out
+
+    def once(self, command: bytes) -> bytes:
+        """The plain text of a command that is said once."""
+        return bytes(Writer().varint(self._heard).varint(0)) + command
 
     def acknowledge(self) -> None:
         """Let the next packets say what was heard, even if nothing new was."""

@@ -81,6 +81,9 @@ SEALED = Catalogue(
         overlay.Leave,
         overlay.Ping,
         overlay.Pong,
+        path.MeetAt,
+        path.PathEcho,
+        path.PathProbe,
         path.RelayClose,
         path.RelayGranted,
         path.RelayOffer,
@@ -92,6 +95,7 @@ SEALED = Catalogue(
         role.ReachAnswer,
         role.ReachAsked,
         role.ReachPassed,
+        path.WayHints,
     ]
 )
 

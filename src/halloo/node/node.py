@@ -107,7 +107,8 @@ class Node:
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
-        self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng)
+        own = persona.public, suite.digest, self.join
+        self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng, *own)
         self.born_supernode = setup.supernode
         self.supernode: Supernode | None = None
         self.relayer: Relayer | None = None
@@ -199,12 +200,13 @@ class Node:
     def _heard(self, notice: Heard, now: float) -> Effects:
         if isinstance(notice.sender, int) and notice.sender not in self.parties:
             return []  # the last words of a link that we have ended meanwhile
+        if notice.way is not None and isinstance(notice.sender, int):
+            return self.calls.way_said(notice.message, Peer(notice.sender), notice.way, now)
         handle = self._speak.get(type(notice.message))
         return handle(self, notice.message, notice.sender, now) if handle else []
 
     def _sound(self, notice: SoundHeard, now: float) -> Effects:
-        self.calls.sound_heard(notice.peer, notice.body, now)
-        return []
+        return self.calls.sound_heard(notice.peer, notice.body, notice.way, now)
 
     def _carried(self, notice: Carried, now: float) -> Effects:
         return self.relayer.carried(notice.token, notice.inner, notice.sender, now) if self.relayer else []
@@ -215,6 +217,8 @@ class Node:
         if notice.inbound:
             self.roles.promotion.came(notice.route, now)
         out = self.join.up(peer, now) + self.searches.up(peer, now) + self.calls.up(peer, party, now)
+        if self.relayer is not None:
+            self.relayer.up(peer, self.persona.suite.digest(party.key)[:8])
         return out + (self.supernode.up(peer, party, now) if self.supernode else [])
 
     def _down(self, notice: Down, now: float) -> Effects:
@@ -232,7 +236,7 @@ class Node:
     def _moved(self, notice: Moved, now: float) -> Effects:
         if notice.peer in self.parties:
             self.parties[notice.peer] = self.parties[notice.peer][0], notice.route
-        self.calls.moved(notice.peer, notice.route)
+        self.calls.moved(notice.peer, notice.route, now)
         return []
 
     def _observed(self, notice: Observed, now: float) -> Effects:
@@ -326,7 +330,7 @@ class Node:
             return []
         return self.papers.carry(message, sender, self.parties[sender][0].key, now)
 
-    def _to_reach(self, message: Message, sender: Any, now: float) -> Effects:
+    def _to_reach(self, message: Any, sender: Any, now: float) -> Effects:
         return self.calls.relay_said(message, sender, now)
 
     def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
@@ -334,22 +338,30 @@ class Node:
             return []
         if self.roles.tight:
             return [Send(sender, path.RelayRefused(reason="no capacity is left", request=message.request))]
-        return self.relayer.requested(message, sender, self.supernode.clients.link_to(message.callee), now)
+        callee = self.supernode.clients.link_to(message.callee) or self.relayer.link_to(message.callee)
+        return self.relayer.requested(message, sender, callee, now)
 
     def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:
-        if sender != self.join.peer:
-            raise PeerError("a channel from somebody who is not our supernode")
+        if sender != self.join.peer and not self.calls.relays_by(sender):
+            raise PeerError("a channel from somebody who is neither our supernode nor asked to relay")
         channel = Channel(sender, int.from_bytes(message.token, "big"))
         self._offers[channel.token] = channel
         out: Effects = [Accept(channel)]
         if len(self._offers) > MAX_OFFERS:
-            out.append(Release(self._offers.pop(next(iter(self._offers)))))
+            unused = next((token for token, held in self._offers.items() if not self.calls.uses(held)), channel.token)
+            out.append(Release(self._offers.pop(unused)))
         return out
 
     def _relay_close(self, message: Any, sender: Any, now: float) -> Effects:
-        channel = self._offers.pop(int.from_bytes(message.token, "big"), None)
-        out: Effects = [Release(channel)] if channel else []
+        token = int.from_bytes(message.token, "big")
+        out: Effects = self.calls.relay_closed(token, sender, now)
+        channel = self._offers.get(token)
+        if channel is not None and channel.hop == sender:
+            out.append(Release(self._offers.pop(token)))
         return out + (self.relayer.closed(message, sender, now) if self.relayer else [])
+
+    def _to_ways(self, message: Message, sender: Any, now: float) -> Effects:
+        return self.calls.way_said(message, sender, None, now)
 
     def _invite(self, message: Any, sender: Any, now: float) -> Effects:
         party, route = self.parties[sender]
@@ -375,33 +387,33 @@ class Node:
         self.online_since = now
         self.observed = event.observed or self.observed
         supernode = event.peer, event.supernode
-        self.calls.supernode, self.calls.way = supernode, self.parties[event.peer][1]
         self._seen_as(event.observed, event.peer)
-        by_udp = isinstance(self.parties[event.peer][1], Wire)
-        alone = event.peer == self.roles.loopback.peer
-        out = self.searches.attached(event.peer, event.supernode, now, open_to=by_udp and not alone)
-        self._browses.supernode, self._browses.open_to = event.peer, by_udp and not alone
-        self.confirmation.attached(event.supernode, open_to=by_udp and not alone)
-        self.searches.elsewhere.attached(event.supernode, self.parties[event.peer][1])
+        way = self.parties[event.peer][1]
+        open_to = isinstance(way, Wire) and event.peer != self.roles.loopback.peer
+        out = self.calls.attached(supernode, way, now)
+        out += self.searches.attached(event.peer, event.supernode, now, open_to=open_to)
+        self._browses.supernode, self._browses.open_to = event.peer, open_to
+        self.confirmation.attached(event.supernode, open_to=open_to)
+        self.searches.elsewhere.attached(event.supernode, way)
         out += self.publisher.attached(supernode, now)
         out += self.roles.promotion.attached(event.peer, now)
-        out += self.roles.joined(event.observed if by_udp else None, now)
+        out += self.roles.joined(event.observed if isinstance(way, Wire) else None, now)
         return out + self.papers.attached(event.peer, now)
 
     def _seen_as(self, observed: Address | None, supernode: Peer) -> None:
         """Where others reach us: as our supernode sees us, if by datagrams, and as we see ourselves."""
         by_udp = isinstance(self.parties[supernode][1], Wire)
         seen = (observed,) if observed is not None and by_udp else ()
-        self.publisher.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
+        self.publisher.reachable = self.calls.reachable = tuple(dict.fromkeys((*seen, *self._reachable)))
 
     def _lost(self, event: Lost, now: float) -> Effects:
         self.online_since = inf
-        self.calls.supernode = self.calls.way = None
         self.confirmation.attached(None, open_to=False)
         self.searches.elsewhere.attached(None, None)
         gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
         lost = self._browses.lost(gone, now) if gone is not None else []
-        out = lost + self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
+        out = self.calls.attached(None, None, now) + lost
+        out += self.searches.attached(None, None, now, open_to=False) + self.publisher.attached(None, now)
         out += self.roles.promotion.attached(None, now)
         return out + self.papers.attached(None, now)
 
@@ -516,6 +528,8 @@ class Node:
         role.ReachPassed: _reach_passed,
         role.Reached: _reached,
         role.Move: _to_join,
+        path.WayHints: _to_ways,
+        path.MeetAt: _to_ways,
         call.Invite: _invite,
         call.Ringing: _to_call,
         call.Answer: _to_call,

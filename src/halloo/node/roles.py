@@ -151,6 +151,8 @@ class Roles:
         papers = node.papers.serve(now)
         node.supernode = make_supernode(node, setup, listening, clients)
         node.relayer = Relayer(setup.rng, lending.rate * FOR_RELAYING)
+        for peer, (party, _) in node.parties.items():
+            node.relayer.up(peer, node.persona.suite.digest(party.key)[:8])
         node.cache.own = listening
         out: Effects = [Promoted(listening, again=bool(since)), *papers]
         for peer, (party, _) in list(node.parties.items()):

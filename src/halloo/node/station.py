@@ -14,9 +14,11 @@ from halloo.base.effects import (
     Accept,
     Forward,
     Link,
+    Patience,
     Release,
     Reroute,
     Send,
+    SendOnce,
     SendSound,
     StreamClose,
     StreamOpen,
@@ -111,6 +113,10 @@ class Station:
                 return endpoint.unlink(effect.peer, effect.reason, now)
             case Reroute():
                 return endpoint.reroute(effect.peer, effect.route, now)
+            case SendOnce():
+                return endpoint.send_once(effect.peer, effect.message, effect.route)
+            case Patience():
+                endpoint.bear(effect.peer, effect.seconds)
             case Accept():
                 endpoint.accept(effect.channel)
             case Release():

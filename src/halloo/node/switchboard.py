@@ -2,6 +2,7 @@
 
     dial(name) -> search -> record -> reach -> link -> Invite … Answer -> sound
     Invite over a link -> ring -> answer -> sound
+    sound -> the way falls silent -> another way, the same link
 
 One call at a time talks or rings; whoever else calls meanwhile hears that the line is busy.
 """
@@ -24,14 +25,20 @@ from halloo.media.stream import Second, SoundStream
 from halloo.messages.call import Decline, Invite, Why
 from halloo.messages.credential import Party
 from halloo.messages.name import folded
+from halloo.messages.path import RelayGranted, RelayRefused
+from halloo.overlay.join import Join
 from halloo.overlay.search import SearchDone, Searches
+from halloo.path.continuity import Continuity, Stranded, WayTaken
 from halloo.path.reach import Policy, Reach, Reached, Unreachable
+from halloo.path.standby import Standby
 
 __all__ = ["CallReport", "PathKind", "Switchboard"]
 
 LINGER = 4.0  # seconds that the way stays open after a call, for the last words to be heard
 MAX_DRAINED = 10  # frames: the deepest buffer
 KEEP_REPORTS = 64  # calls remembered after they ended
+LOOK_UP_EVERY = 5.0  # seconds between two questions to the directory, while no way leads to the other side
+SPARE_RELAYS = 5  # supernodes from the host cache that are named to the other side, besides those that answer
 
 
 class PathKind(Enum):
@@ -66,6 +73,10 @@ class CallReport:
     """The call second by second, as it was heard here."""
     key: bytes = b""
     """The public key of the other side; empty while it is not known."""
+    interrupted: bool = False
+    """Whether nothing is heard now, and another way is being looked for."""
+    interruptions: int = 0
+    """How often that was so."""
 
 
 @dataclass(slots=True)
@@ -74,6 +85,9 @@ class _Line:
     policy: Policy = Policy.ANY
     search: int | None = None
     reach: Reach | None = None
+    ways: Continuity | None = None
+    looked_up_at: float = -inf
+    """When the directory was asked last where the other side is, while no way led there."""
     stream: SoundStream | None = None
     route: Route | None = None
     first_played_at: float | None = None
@@ -93,7 +107,11 @@ class Switchboard:
         requests: Numbers,
         sound: Callable[[], SoundStream],
         rng: Random,
+        key: bytes,
+        digest: Callable[[bytes], bytes],
+        join: Join,
     ) -> None:
+        self._key, self._digest, self._join = key, digest, join
         self._searches = searches
         self._peers = peers
         self._streams = streams
@@ -103,6 +121,8 @@ class Switchboard:
         self._lines: dict[bytes, _Line] = {}
         self.supernode: tuple[Peer, Address] | None = None
         self.way: Route | None = None
+        self.reachable: tuple[Address, ...] = ()
+        """Where others reach us without a relay, as far as is known."""
 
     @property
     def wake_at(self) -> float:
@@ -131,6 +151,7 @@ class Switchboard:
         return any(
             (line.reach is not None and line.reach.channel is not None and line.reach.channel.hop == peer)
             or (isinstance(line.route, Channel) and line.route.hop == peer and line.call.state is not State.OVER)
+            or (line.ways is not None and any(channel.hop == peer for channel in line.ways.relays))
             for line in self._lines.values()
         )
 
@@ -218,13 +239,16 @@ class Switchboard:
             answered_at=heard,
             seconds=tuple(stream.history) if stream else (),
             key=line.key,
+            interrupted=this.interrupted and this.state is State.TALKING,
+            interruptions=this.interruptions,
         )
 
     # --- what siblings bring
 
     def up(self, peer: Peer, party: Party, now: float) -> Effects:
         """A link stands."""
-        return self._of_reaches(lambda reach: reach.up(peer, party, now), now)
+        out = self._of_reaches(lambda reach: reach.up(peer, party, now), now)
+        return out + self._of_ways(lambda ways: ways.up(peer, now), now)
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended."""
@@ -232,24 +256,62 @@ class Switchboard:
         for line in self._lines.values():
             if line.call.peer == peer:
                 out += line.call.lost(reason, now)
-        return out
+                if line.ways is not None:
+                    out += line.ways.close()
+                    line.ways = None
+        return out + self._of_ways(lambda ways: ways.down(peer, reason, now), now)
 
-    def moved(self, peer: Peer, route: Route) -> None:
+    def moved(self, peer: Peer, route: Route, now: float) -> None:
         """A peer is reached another way."""
         for line in self._lines.values():
             if line.call.peer == peer:
                 line.route = route
+                if line.ways is not None:
+                    line.ways.moved(route, now)
 
-    def relay_said(self, message: Message, sender: Peer, now: float) -> Effects:
+    def attached(self, supernode: tuple[Peer, Address] | None, way: Route | None, now: float) -> Effects:
+        """We have another supernode, reached by ``way``, or none."""
+        self.supernode, self.way = supernode, way
+        known = self._relays(now)
+
+        def tell(ways: Continuity) -> Effects:
+            ways.standby.mine, ways.reachable = known, self.reachable
+            return ways.attached(supernode, way)
+
+        return self._of_ways(tell, now)
+
+    def relay_said(self, message: RelayGranted | RelayRefused, sender: Peer, now: float) -> Effects:
         """A relay's answer."""
-        return self._of_reaches(lambda reach: reach.receive(message, sender, now), now)
+        out = self._of_reaches(lambda reach: reach.receive(message, sender, now), now)
+        return out + self._of_ways(lambda ways: ways.relay_said(message, sender, now), now)
+
+    def relay_closed(self, token: int, sender: Peer, now: float) -> Effects:
+        """A relay passes nothing on any more under a token."""
+        return self._of_ways(lambda ways: ways.closed(token, sender, now), now)
+
+    def relays_by(self, peer: Peer) -> bool:
+        """Whether a link is one that a call has to a supernode, for it to relay."""
+        return any(line.ways is not None and line.ways.standby.knows(peer) for line in self._lines.values())
+
+    def uses(self, channel: Channel) -> bool:
+        """Whether a call goes by a channel, or would if it had to."""
+        lines = self._lines.values()
+        return any(line.route == channel or (line.ways and channel in line.ways.relays) for line in lines)
+
+    def way_said(self, message: Message, sender: Peer, way: Route | None, now: float) -> Effects:
+        """What the other side of a call says about ways to it, and by which it said so."""
+        return self._of_ways(lambda ways: ways.receive(message, way, now) if ways.peer == sender else [], now)
 
     def found(self, event: SearchDone, now: float) -> Effects:
         """A search ended; perhaps one of ours."""
         line = next((line for line in self._lines.values() if line.search == event.number), None)
-        if line is None or line.call.state is not State.LOOKING:
+        if line is None:
             return []
         line.search = None
+        if line.ways is not None:
+            return self._found_again(line, event, now)
+        if line.call.state is not State.LOOKING:
+            return []
         if not event.entries:
             known = "nobody of that name is known here" if event.complete else "the directory did not answer"
             return line.call.unreachable(f"{event.name} was not found: {known}", now)
@@ -292,16 +354,21 @@ class Switchboard:
             raise PeerError("words about a call that the sender is not in")
         return line.call.receive(message, now)
 
-    def sound_heard(self, peer: Peer, body: bytes, now: float) -> None:
-        """A packet of sound."""
+    def sound_heard(self, peer: Peer, body: bytes, way: Route | None, now: float) -> Effects:
+        """A packet of sound, and by which way it came."""
+        out: Effects = []
         for line in self._lines.values():
             if line.call.peer == peer and line.stream is not None:
-                line.call.sound_heard(now)
+                out += line.call.sound_heard(now)
                 line.stream.hear(body, now)
+                if line.ways is not None:
+                    out += self._followed(line, line.ways.sound(way, now), now)
+        return out
 
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out = self._of_reaches(lambda reach: reach.wake(now) if reach.wake_at <= now else [], now)
+        out += self._of_ways(lambda ways: ways.wake(now) if ways.wake_at <= now else [], now)
         for line in list(self._lines.values()):
             if line.call.wake_at <= now:
                 out += line.call.wake(now)
@@ -317,6 +384,7 @@ class Switchboard:
             return []
         if isinstance(event, Answered):
             line.stream = self._sound()
+            return self._keep(line, now)
         else:
             line.ended = event
             line.closes_at = now + LINGER
@@ -352,6 +420,66 @@ class Switchboard:
                         out.append(effect)
         return out
 
+    def _of_ways(self, ask: Callable[[Continuity], Effects], now: float) -> Effects:
+        """Ask the ways of every call, and follow what they say about it."""
+        out: Effects = []
+        for line in list(self._lines.values()):
+            if line.ways is not None:
+                out += self._followed(line, ask(line.ways), now)
+        return out
+
+    def _followed(self, line: _Line, effects: Effects, now: float) -> Effects:
+        out: Effects = []
+        for effect in effects:
+            match effect:
+                case WayTaken():
+                    line.route = effect.route
+                case Stranded():
+                    out += self._look_up(line, now)
+                    continue
+            out.append(effect)
+        return out
+
+    def _keep(self, line: _Line, now: float) -> Effects:
+        """The two talk: see to it that they go on."""
+        call, reach = line.call, line.reach
+        if call.peer is None or line.route is None or not line.key:
+            return []
+        spare = hop = None
+        if reach is not None:
+            spare, hop = reach.hand_over()
+        numbers = self._peers, self._streams, self._requests
+        first = self._key < line.key
+        standby = Standby(call.peer, self._digest(line.key)[:8], first, *numbers, self.supernode, self.way)
+        standby.mine = self._relays(now)
+        direct = line.policy is not Policy.RELAYED
+        line.ways = Continuity(call.peer, first, direct, self._rng, standby, line.route, self.reachable)
+        return self._followed(line, line.ways.begin(spare, hop, now), now)
+
+    def _relays(self, now: float) -> tuple[Address, ...]:
+        """Supernodes that could relay for us, our own first."""
+        join = self._join
+        own = [self.supernode[1]] if self.supernode is not None else []
+        known = join.cache.best(SPARE_RELAYS, self._rng, now + join.wall)
+        return tuple(dict.fromkeys((*own, *join.scout.spares, *known)))
+
+    def _look_up(self, line: _Line, now: float) -> Effects:
+        """No way leads to the other side any more: perhaps the directory knows where it is now."""
+        if line.search is not None or now < line.looked_up_at + LOOK_UP_EVERY or line.call.state is not State.TALKING:
+            return []
+        line.looked_up_at = now
+        try:
+            line.search, effects = self._searches.find(line.call.name, now)
+        except UsageError:
+            return []
+        return effects
+
+    def _found_again(self, line: _Line, event: SearchDone, now: float) -> Effects:
+        if line.ways is None or not event.entries or event.entries[0].claims.key != line.key:
+            return []
+        listing = event.entries[0].listing
+        return self._followed(line, line.ways.told(listing.supernode, listing.reachable, now), now)
+
     def _by_wire(self, call: bytes) -> _Line | None:
         return next((line for line in self._lines.values() if line.call.wire == call), None)
 
@@ -364,17 +492,19 @@ class Switchboard:
         return out + line.call.meet(sender, theirs, now)
 
     def _close(self, line: _Line) -> Effects:
-        if line.reach is None:
-            return []
-        reach, line.reach = line.reach, None
         out: Effects = []
-        if line.call.peer is not None:
+        ways, line.ways = line.ways, None
+        reach, line.reach = line.reach, None
+        if reach is not None and line.call.peer is not None:
             out.append(Unlink(line.call.peer, "the call is over"))
-        return out + reach.close()
+        if ways is not None:
+            out += ways.close()
+        return out + reach.close() if reach is not None else out
 
 
 def _line_wakes(line: _Line) -> float:
-    return min(line.call.wake_at, line.closes_at, line.reach.wake_at if line.reach else inf)
+    reach, ways = line.reach, line.ways
+    return min(line.call.wake_at, line.closes_at, reach.wake_at if reach else inf, ways.wake_at if ways else inf)
 
 
 def _calls(line: _Line, name: str) -> bool:

@@ -29,6 +29,8 @@ __all__ = ["Confirmation", "Pretended"]
 
 CONFIRM_AFTER = 2.0  # seconds from Stored to the first look, and as long again as chance has it: others write as well
 CONFIRM_AGAIN = 4.0  # seconds to the second one
+CONFIRM_LATER = 20.0  # seconds to the next one where nobody could be asked, or too few answered
+CONFIRM_TRIES = 6  # looks at one supernode that came to nothing, before it is let be
 CONFIRM_ELSEWHERE = 60.0  # seconds to the first look through another supernode: it costs a handshake there
 CONFIRM_CHANCE = 0.25  # of a look at what is stored again later: who begins to pretend is caught within the hour
 
@@ -57,6 +59,7 @@ class Confirmation:
     _new: bool = True
     """Whether this supernode has not been looked at yet."""
     _misses: int = 0
+    _tries: int = 0
     _number: int = -1
     _asked: list[Address] = field(default_factory=list)
     """Through whom we have looked."""
@@ -73,7 +76,7 @@ class Confirmation:
         if self.supernode is None or not (self._new or self.rng.random() < CONFIRM_CHANCE):
             return
         self._drop()
-        self._new, self._misses = False, 0
+        self._new, self._misses, self._tries = False, 0, 0
         self._asked.clear()
         self.wake_at = now + (CONFIRM_AFTER if self.open_to else CONFIRM_ELSEWHERE) * (1 + self.rng.random())
 
@@ -100,6 +103,9 @@ class Confirmation:
             self._misses = 0
             return []
         if learnt.entry is None and not learnt.complete:
+            self._tries += 1
+            if self._tries < CONFIRM_TRIES:
+                self.wake_at = now + CONFIRM_LATER * (1 + self.rng.random())
             return []  # nobody answered, or too few
         self._misses += 1
         if self._misses < 2:

@@ -19,11 +19,11 @@ from halloo.base.effects import Accept, Link, Release, Send, Unlink
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.credential import Listing, Party
 from halloo.messages.path import RelayClose, RelayGranted, RelayRefused, RelayRequest
+from halloo.path.hop import TCP_AFTER, Hop
 
 __all__ = ["Policy", "Reach", "Reached", "Unreachable"]
 
 RELAY_AFTER = 0.25  # seconds that a direct way has before a supernode is troubled; most answer within one round trip
-TCP_AFTER = 0.5  # seconds before TCP is tried beside UDP
 GIVE_UP = 10.0  # seconds for all ways together
 DIRECT_ADDRESSES = 3  # of those that a record names
 
@@ -36,16 +36,12 @@ class Policy(Enum):
     RELAYED = "relayed"
 
 
-WEB_PORTS = (80, 443)  # where a supernode may listen besides its own port
-
-
 class Timer(Enum):
     """What is waited for."""
 
     RELAY = 0
     TCP = 1
-    RELAY_TCP = 2
-    GIVE_UP = 3
+    GIVE_UP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +75,17 @@ class Reach:
     """How we reach our own supernode: the other side's is tried that way, too."""
     timers: Timers = field(default_factory=Timers)
     done: bool = False
-    hop: Peer | None = None
+    hop: Hop | None = None
     """The link to the relay, when it is not our own supernode's."""
     channel: Channel | None = None
     _tries: dict[Peer, Route] = field(default_factory=dict)
-    _hops: dict[Peer, Route] = field(default_factory=dict)
     _request: int = -1
     _reasons: list[str] = field(default_factory=list)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return self.timers.next
+        return min(self.timers.next, self.hop.wake_at) if self.hop is not None else self.timers.next
 
     def begin(self, now: float) -> Effects:
         """Try."""
@@ -107,8 +102,9 @@ class Reach:
 
     def up(self, peer: Peer, party: Party, now: float) -> Effects:
         """A link stands."""
-        if peer in self._hops:
-            return [] if self.hop is not None else self._borrow(peer)
+        if self.hop is not None and peer in self.hop:
+            out = self.hop.up(peer, now)
+            return [*out, *self._request_at(peer)] if self.hop.peer == peer else out
         route = self._tries.pop(peer, None)
         if route is None:
             return []
@@ -125,10 +121,9 @@ class Reach:
         """A link ended or never stood."""
         if peer in self._tries:
             self._reasons.append(f"{self._tries.pop(peer)}: {reason}")
-        elif peer in self._hops:
-            self._reasons.append(f"relay, {self._hops.pop(peer)}: {reason}")
-            if peer == self.hop:
-                self.hop = None
+        elif self.hop is not None and peer in self.hop:
+            if self.hop.down(peer, reason):
+                self._request = -1
         else:
             return []
         return self._exhausted()
@@ -151,7 +146,7 @@ class Reach:
 
     def wake(self, now: float) -> Effects:
         """Try the next way, or give up."""
-        out: Effects = []
+        out: Effects = self.hop.wake(now) if self.hop is not None and self.hop.wake_at <= now else []
         for timer in self.timers.due(now):
             match timer:
                 case Timer.RELAY:
@@ -159,11 +154,15 @@ class Reach:
                 case Timer.TCP:
                     for address in self.listing.reachable[:DIRECT_ADDRESSES]:
                         out += self._try(Stream(self.streams(), address))
-                case Timer.RELAY_TCP if self.hop is None and self.listing.supernode is not None:
-                    out += self._to_hop(Stream(self.streams(), self.listing.supernode))
                 case Timer.GIVE_UP:
                     out += self._fail()
         return out
+
+    def hand_over(self) -> tuple[Channel | None, Hop | None]:
+        """Let somebody else see to the relay from now on: the channel there is, and the link to it."""
+        channel, hop = self.channel, self.hop
+        self.channel = self.hop = None
+        return channel, hop
 
     def close(self) -> Effects:
         """The way is no longer needed: give the relay back."""
@@ -175,7 +174,7 @@ class Reach:
             out += [Send(self.channel.hop, RelayClose(token=token)), Release(self.channel)]
             self.channel = None
         if self.hop is not None:
-            out.append(Unlink(self.hop, "not needed"))
+            out += self.hop.close()
             self.hop = None
         return out
 
@@ -193,45 +192,29 @@ class Reach:
             return self._exhausted()
         if self.own_supernode is not None and self.own_supernode[1] == supernode:
             return self._request_at(self.own_supernode[0])
-        self.timers[Timer.RELAY_TCP] = now + TCP_AFTER
-        out = self._to_hop(Wire(supernode))
-        if isinstance(self.way, Stream):  # no datagram of ours got through: it would be a wonder if this one did
-            port = self.way.address.port if self.way.address.port in WEB_PORTS else supernode.port
-            there = Address(supernode.host, port)
-            out += self._to_hop(Stream(self.streams(), there, self.way.proxied))
-        return out
-
-    def _to_hop(self, route: Route) -> Effects:
-        peer = Peer(self.peers())
-        self._hops[peer] = route
-        return [Link(peer, route)]
-
-    def _borrow(self, hop: Peer) -> Effects:
-        self.hop = hop
-        others = [peer for peer in self._hops if peer != hop]
-        for peer in others:
-            del self._hops[peer]
-        self.timers.pop(Timer.RELAY_TCP, None)
-        return [*(Unlink(peer, "not needed") for peer in others), *self._request_at(hop)]
+        self.hop = Hop(supernode, self.peers, self.streams, self.requests, self.way)
+        return self.hop.begin(now)
 
     def _request_at(self, relay: Peer) -> Effects:
         self._request = self.requests() & 0xFFFF
         return [Send(relay, RelayRequest(callee=self.listing.node, request=self._request))]
 
     def _exhausted(self) -> Effects:
-        waiting = self._tries or self._hops or self._request >= 0
-        more = any(timer in self.timers for timer in (Timer.RELAY, Timer.TCP, Timer.RELAY_TCP))
+        trying = self.hop is not None and self.hop.peer is None and not self.hop.failed
+        waiting = self._tries or self._request >= 0 or trying
+        more = any(timer in self.timers for timer in (Timer.RELAY, Timer.TCP))
         return [] if self.done or waiting or more else self._fail()
 
     def _fail(self) -> Effects:
-        reasons = "; ".join(dict.fromkeys(self._reasons)) or "nobody answered"
+        hop = self.hop.reasons if self.hop is not None else []
+        reasons = "; ".join(dict.fromkeys((*self._reasons, *hop))) or "nobody answered"
         return [*self.close(), Unreachable(reasons)]
 
     def _abandon(self) -> Effects:
         """Drop the ways that were not taken; the relay stays if its channel is in use."""
         out: Effects = [Unlink(peer, "not needed") for peer in self._tries]
         self._tries.clear()
-        for peer in [peer for peer in self._hops if peer != self.hop]:
-            del self._hops[peer]
-            out.append(Unlink(peer, "not needed"))
+        if self.hop is not None and self.hop.peer is None:
+            out += self.hop.close()
+            self.hop = None
         return out

@@ -67,6 +67,9 @@ class Relayer:
     _counted_at: float = -inf
     _channels: dict[int, tuple[_Channel, int]] = field(default_factory=dict)
     """Token -> channel, and which end (0 the caller, 1 the callee) uses it."""
+    _linked: dict[bytes, Peer] = field(default_factory=dict)
+    """Nodes that have a link to us, attached or not, by the id of the key that they have proved."""
+    _node_of: dict[Peer, bytes] = field(default_factory=dict)
     wake_at: float = inf
 
     @property
@@ -74,10 +77,21 @@ class Relayer:
         """How many channels are open."""
         return len(self._channels) // 2
 
+    def up(self, peer: Peer, node: bytes) -> None:
+        """A link stands to the node of that id."""
+        older = self._linked.get(node)
+        if older is not None:
+            self._node_of.pop(older, None)
+        self._linked[node], self._node_of[peer] = peer, node
+
+    def link_to(self, node: bytes) -> Peer | None:
+        """The newest link to a node."""
+        return self._linked.get(node)
+
     def requested(self, message: RelayRequest, sender: Peer, callee: Peer | None, now: float) -> Effects:
-        """Somebody wants a channel to a node attached to us (None: there is no such)."""
+        """Somebody wants a channel to a node that has a link to us (None: there is no such)."""
         if callee is None or callee == sender:
-            return [Send(sender, RelayRefused(reason="the node is not attached here", request=message.request))]
+            return [Send(sender, RelayRefused(reason="the node has no link to us", request=message.request))]
         asked = sum(channel.ends[0] == sender for channel, end in self._channels.values() if end == 0)
         if self.channels >= MAX_CHANNELS or asked >= MAX_PER_NODE:
             return [Send(sender, RelayRefused(reason="no capacity is left", request=message.request))]
@@ -126,6 +140,9 @@ class Relayer:
 
     def down(self, peer: Peer, now: float) -> Effects:
         """A link ended, and with it its channels."""
+        node = self._node_of.pop(peer, b"")
+        if self._linked.get(node) == peer:
+            del self._linked[node]
         out: Effects = []
         for channel in [held for held, end in self._channels.values() if end == 0 and peer in held.ends]:
             out += self._close(channel, gone=peer)

@@ -65,6 +65,7 @@ class Half:
         "direct",
         "early",
         "far",
+        "give_up",
         "gone",
         "heard_at",
         "heard_number",
@@ -94,6 +95,7 @@ class Half:
         self.key = key
         self.inbound = inbound
         self.far: Half | None = None
+        self.give_up = GIVE_UP
         self.up = False
         self.gone = False
         self.cookie = False
@@ -266,12 +268,13 @@ class Halves:
         half.heard_at = half.renewed_at = world.now
         assert half.far is not None
         if not isinstance(half.route, Channel):
-            half.travel = world.net.travel(self._host(owner), half.route.address.host)
+            half.travel = world.net.travel(self.host(owner), half.route.address.host)
         half.direct = isinstance(half.route, Wire) and owner.box is None and half.far.owner.box is None
         world.plan(IDLE_FOR, self._idle, half)
 
     @staticmethod
-    def _host(dweller: Dweller) -> bytes:
+    def host(dweller: Dweller) -> bytes:
+        """The host that others see somebody as."""
         box = dweller.box
         return dweller.address.host if box is None or not box.kind.translates else box.host
 
@@ -289,9 +292,7 @@ class Halves:
         world.count(owner, message, sealed=True)
         half.said_in = self._turn
         if isinstance(half.route, Channel):
-            half.number += 1
-            half.unheard[half.number] = message, world.now
-            self._say_by_relay(half, half.number, FIRST_WAIT)
+            self._number(half, message, world.now)
             return
         net = world.net
         at = world.now + half.travel
@@ -315,7 +316,7 @@ class Halves:
             return 2 * half.travel + 0.2
         wait = max(LEAST_WAIT, 4 * half.travel) if half.renewed_at < self._world.now else FIRST_WAIT
         late = wait
-        while self._world.net.loses() and late < GIVE_UP:
+        while self._world.net.loses() and late < half.give_up:
             wait = min(2 * wait, MOST_WAIT)
             late += wait
         return late
@@ -327,6 +328,9 @@ class Halves:
                 self.say(half, message)
 
     def _arrives(self, half: Half, message: Message, seen: Address | None, said_at: float) -> None:
+        if isinstance(half.route, Channel):  # since it was said: it goes by the relay now
+            self._number(half, message, said_at)
+            return
         if half.stuck is not None:
             half.stuck.append((message, said_at))
             return
@@ -340,7 +344,7 @@ class Halves:
             return
         world = self._world
         message, said_at = half.stuck[0]
-        if world.now >= said_at + GIVE_UP or len(half.stuck) > QUEUE:
+        if world.now >= said_at + half.give_up or len(half.stuck) > QUEUE:
             self._drop(half, _NO_SIGN)
             return
         seen = world.leaves(half.owner, half.route.address) if isinstance(half.route, Wire) else None
@@ -368,7 +372,7 @@ class Halves:
         if isinstance(route, Stream):
             pipe = far.owner.pipes.get(far.route.number) if isinstance(far.route, Stream) else None
             # Ours may be closed already, behind what we said last.
-            return pipe is not None and world.net.passes(self._host(half.owner), self._host(far.owner))
+            return pipe is not None and world.net.passes(self.host(half.owner), self.host(far.owner))
         if not isinstance(route, Wire):
             return False
         if seen is None:
@@ -401,12 +405,26 @@ class Halves:
         if half.up:
             self._world.post(half.owner, half.route, self._sound_heard, (half, body))
 
-    def _sound_heard(self, there: Dweller, _: Route, item: tuple[Half, bytes]) -> None:
+    def _sound_heard(self, there: Dweller, route: Route, item: tuple[Half, bytes]) -> None:
         half, body = item
         far = half.far
         if far is not None and far.owner is there and not far.gone and far.up:
             far.heard_at = self._world.now
-            self._world.tell(there, SoundHeard(far.peer, body))
+            self._world.tell_of_sound(there, SoundHeard(far.peer, body, route))
+
+    def once(self, half: Half, message: Message, route: Route) -> None:
+        """A message that is said once, over a route of its own."""
+        if half.up:
+            self._world.count(half.owner, message, sealed=True)
+            self._world.post(half.owner, route, self._once_heard, (half, message))
+
+    def _once_heard(self, there: Dweller, route: Route, item: tuple[Half, Message]) -> None:
+        half, message = item
+        far = half.far
+        if far is not None and far.owner is there and not far.gone and far.up:
+            far.heard_at = self._world.now
+            self._world.delivered += 1
+            self._world.tell(there, Heard(message, far.peer, route))
 
     # --- through a relay
 
@@ -423,13 +441,18 @@ class Halves:
             half.far.heard_at = self._world.now
             act(there, route, inner)
 
+    def _number(self, half: Half, message: Message, said_at: float) -> None:
+        half.number += 1
+        half.unheard[half.number] = message, said_at
+        self._say_by_relay(half, half.number, FIRST_WAIT)
+
     def _say_by_relay(self, half: Half, number: int, wait: float) -> None:
         held = half.unheard.get(number)
         if held is None or half.gone:
             return
         message, said_at = held
         world = self._world
-        if world.now >= said_at + GIVE_UP:
+        if world.now >= said_at + half.give_up:
             self._drop(half, _NO_SIGN)
             return
         world.post(half.owner, half.route, self._relayed, (half, number, message))
@@ -526,8 +549,12 @@ class Halves:
         half.route = route
         _enter(half)
         half.direct = False
+        if isinstance(route, Channel) and half.stuck is not None:
+            stuck, half.stuck = half.stuck, None
+            for message, said_at in stuck:
+                self._number(half, message, said_at)
         if half.up and not isinstance(route, Channel):
-            half.travel = self._world.net.travel(self._host(half.owner), route.address.host)
+            half.travel = self._world.net.travel(self.host(half.owner), route.address.host)
 
     def pipe_gone(self, dweller: Dweller, number: int, reason: str) -> None:
         """A connection ended, and the links over it."""

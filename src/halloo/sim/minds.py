@@ -20,15 +20,17 @@ from halloo.base.effects import (
     Accept,
     Forward,
     Link,
+    Patience,
     Release,
     Reroute,
     Send,
+    SendOnce,
     SendSound,
     StreamClose,
     Unlink,
 )
 from halloo.base.machine import Effects, Event, Message, Numbers
-from halloo.link.notice import Carried, Heard, Notice, Observed
+from halloo.link.notice import Carried, Heard, Notice, Observed, SoundHeard
 from halloo.link.persona import Persona
 from halloo.node.mind import Mind
 from halloo.sim.calendar import Calendar
@@ -146,11 +148,13 @@ class MindWorld:
         self._inside: dict[Address, Dweller] = {}
         self._do: dict[type[Any], Callable[[Dweller, Any], None]] = {
             Send: self._send,
+            SendOnce: self._send_once,
             SendSound: self._send_sound,
             Forward: self._forward,
             Link: self.halves.begin,
             Unlink: self._unlink,
             Reroute: self._reroute,
+            Patience: self._bear,
             Accept: self._accept,
             Release: self._release,
             StreamClose: self._close,
@@ -275,6 +279,15 @@ class MindWorld:
         """Tell a mind something, and carry out what it wants."""
         self.carry_out(dweller, dweller.mind.receive(notice, self.now))
 
+    def tell_of_sound(self, dweller: Dweller, notice: Carried | SoundHeard) -> None:
+        """The same for sound, heard or passed on, of which there is much: by itself it brings no deadline nearer."""
+        effects = dweller.mind.receive(notice, self.now)
+        if all(type(effect) is Forward for effect in effects):
+            for effect in effects:
+                self._forward(dweller, effect)  # type: ignore[arg-type]
+        else:
+            self.carry_out(dweller, effects)
+
     def carry_out(self, dweller: Dweller, effects: Effects) -> None:
         """Carry out what a mind wants."""
         do = self._do
@@ -325,6 +338,16 @@ class MindWorld:
             self.plan(self.slow[dweller.name], self.post, dweller, to, self._open_heard, message)
             return
         self.post(dweller, to, self._open_heard, message)
+
+    def _send_once(self, dweller: Dweller, effect: SendOnce) -> None:
+        half = dweller.halves.get(effect.peer)
+        if half is not None:
+            self.halves.once(half, effect.message, effect.route)
+
+    def _bear(self, dweller: Dweller, effect: Patience) -> None:
+        half = dweller.halves.get(effect.peer)
+        if half is not None:
+            half.give_up = effect.seconds
 
     def _send_sound(self, dweller: Dweller, effect: SendSound) -> None:
         half = dweller.halves.get(effect.peer)
@@ -428,7 +451,7 @@ class MindWorld:
     def _at_relay(self, there: Dweller, _: Route, item: tuple[Half, int, Parcel]) -> None:
         half, token, parcel = item
         assert half.far is not None
-        self.tell(there, Carried(token, parcel, half.far.peer))  # type: ignore[arg-type]
+        self.tell_of_sound(there, Carried(token, parcel, half.far.peer))  # type: ignore[arg-type]
 
     def _from_relay(self, there: Dweller, _: Route, item: tuple[Half, int, Parcel]) -> None:
         half, token, parcel = item
@@ -453,12 +476,12 @@ class MindWorld:
 
     def _write(self, source: Dweller, pipe: Pipe, act: Act, item: Any) -> None:
         pipe.last = max(pipe.last, self.now + pipe.travel + self.net.stalls(pipe.travel))
-        self.calendar.put(pipe.last, self._piece, source.address.host, pipe, act, item)
+        self.calendar.put(pipe.last, self._piece, self.halves.host(source), pipe, act, item)
 
     def _piece(self, source: bytes, pipe: Pipe, act: Act, item: Any) -> None:
         there = pipe.far
         far = there.pipes.get(pipe.far_number)
-        if far is not None and there.alive and self.net.passes(source, there.address.host):
+        if far is not None and there.alive and self.net.passes(source, self.halves.host(there)):
             act(there, far.route, item)
 
     def _open_pipe(self, source: Dweller, route: Stream) -> Pipe | None:

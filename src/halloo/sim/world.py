@@ -216,7 +216,7 @@ class World:
         if effect.address.host in self._boxes or (there is not None and there.box is not None):
             return  # a box that says nothing either
         travel = self.net.stream(host, effect.address.host)
-        if there is None or not self.net.passes(source.address.host, effect.address.host):
+        if there is None or not self.net.passes(host, effect.address.host):
             self.at(2 * travel, lambda: self._stream_closed(source, effect.number, "nobody listens there"))
             return
         number = there.next_stream
@@ -249,7 +249,7 @@ class World:
 
     def _write(self, source: Resident, number: int, data: bytes) -> None:
         pipe = source.pipes.get(number)
-        if pipe is None or not self.net.passes(source.address.host, pipe.far.address.host):
+        if pipe is None or not self.net.passes(_host(source), _host(pipe.far)):
             return
         if self.tap is not None:
             self.tap(Passed(self.now, pipe.here, pipe.there, data, stream=True))
