@@ -338,6 +338,7 @@ class Node:
             return []
         if self.roles.tight:
             return [Send(sender, path.RelayRefused(reason="no capacity is left", request=message.request))]
+        self.supernode.clients.guest(sender, now)
         callee = self.supernode.clients.link_to(message.callee) or self.relayer.link_to(message.callee)
         return self.relayer.requested(message, sender, callee, now)
 

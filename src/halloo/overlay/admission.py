@@ -109,7 +109,8 @@ class Admission:
                 return Verdict(False, ceil(wait), ticket, proven=True)
             if wait > EARLY:
                 self._release(at)
-                self._keep(now, key)
+                at = self._keep(now, key)
+            self._waiting.pop(at, None)  # he is told to come: whether he arrives or not, the work is begun
             return Verdict(admitted=True, proven=True)
         if not room:
             return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
@@ -147,6 +148,10 @@ class Admission:
         if at and at in self._waiting and self._places[at] == key:
             self._release(at)
             self._next -= 1 / self.pace.rate
+
+    def charge(self, now: float) -> None:
+        """Somebody came unasked, for something else than to be taken in: that was as much work."""
+        self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate) + 1 / self.pace.rate
 
     def would_admit(self, now: float) -> bool:
         """Whether who comes now would be taken; nothing is kept."""

@@ -88,6 +88,8 @@ class Clients:
     wanted: int = 0
     """The chance, in millionths, with which a node that is ready should become a supernode."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
+    _guests: dict[Peer, None] = field(default_factory=dict)
+    """Links of others, whose handshakes are counted."""
     _newcomers: deque[Address] = field(default_factory=lambda: deque(maxlen=NEWCOMERS))
     _met: int = 0
     """How many newcomers there have been."""
@@ -204,6 +206,13 @@ class Clients:
         room = self.room > 0
         return self.admission.ask(_host(route), ticket, now, room=room, reachable=reachable)
 
+    def guest(self, peer: Peer, now: float) -> None:
+        """A node that is none of ours has come by a link, for a relay or to ask: a handshake is a handshake."""
+        if peer not in self._clients and peer not in self._guests:
+            self._guests[peer] = None
+            if self.admission is not None:
+                self.admission.charge(now)
+
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
         observed, client, seen = None, self._clients.get(sender), _seen(route)
@@ -229,6 +238,7 @@ class Clients:
 
     def down(self, peer: Peer) -> Effects:
         """A link ended."""
+        self._guests.pop(peer, None)
         client = self._clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
 

@@ -441,7 +441,8 @@ class Join:
 
     def _held_until(self, now: float) -> float:
         """Until when others wait, because a supernode has said over UDP that we may come, and we are coming."""
-        coming = [attempt.began + HOLD for attempt in self._attempts.values() if attempt.way is Way.UDP]
+        hold = HOLD * 2 ** min(len(self._attempts) - 1, 3)  # where several take long, there is much to do everywhere
+        coming = [attempt.began + hold for attempt in self._attempts.values() if attempt.way is Way.UDP]
         return max((until for until in coming if until > now), default=now)
 
     # --- refusals

@@ -350,6 +350,8 @@ class Supernode:
         return [RecordKept(entry), *self._follow(self.keeper.write(entry, sender, message.request, now), now)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
+        if sender not in self.block.links.values():
+            self.clients.guest(sender, now)
         found = self._found_here(message, now)
         if found.records or not message.ask_others:
             return [Send(sender, found)]
