@@ -30,13 +30,15 @@ from halloo.sim.counting import Counting
 from halloo.sim.desk import Desk, Work
 from halloo.sim.distances import MEDIAN, SPREAD, Distances
 from halloo.sim.figures import Outcome, quantile
+from halloo.sim.lifetimes import Sessions
 from halloo.sim.minds import Dweller
 from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import drawn_kind
 from halloo.sim.overview import places
+from halloo.sim.population import Churn
 from halloo.sim.quiet import BEAT, PCM
 
-__all__ = ["Play", "Setting", "Watched"]
+__all__ = ["Play", "Setting", "Share", "Watched"]
 
 SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
@@ -64,6 +66,8 @@ class Setting:
     """Of datagrams."""
     hours: float = 0.0
     """How long a scenario without an event lasts; 0: as it thinks best."""
+    degree: str = ""
+    """At which degree of truth: ``minds`` or ``crowd``; empty: as fits so many nodes."""
 
     @property
     def supernodes(self) -> int:
@@ -82,7 +86,9 @@ class Watched:
 
 
 @dataclass(slots=True)
-class _Searches:
+class Share:
+    """How many were looked for, and how many were found, how soon."""
+
     asked: int = 0
     found: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -124,7 +130,7 @@ class Play:
         self.calls: list[tuple[str, str, bytes]] = []
         self._calls_wanted: dict[bytes, tuple[str, str]] = {}
         self._hung_up: dict[str, None] = {}
-        self.found_on_line, self.found_recent = _Searches(), _Searches()
+        self.found_on_line, self.found_recent = Share(), Share()
         self._searches: dict[tuple[str, int], Watched] = {}
         self.expected: dict[str, None] = {}
         """Users who should be on line."""
@@ -260,6 +266,34 @@ class Play:
             if self._progress is not None:
                 self._progress(min(1.0, (self.world.now - self.began) / self._length))
         return False
+
+    def churn(self, supernodes: Sessions, users: Sessions) -> Any:
+        """Users and supernodes that come and go."""
+        return Churn(self, supernodes, users)
+
+    def mark(self) -> None:
+        """Count what is said from here on."""
+        self.counting.mark()
+
+    def searching_said(self) -> int:
+        """How many messages of searches have been said."""
+        return self.counting.searching()
+
+    def publish_as(self, name: str, city: str) -> None:
+        """A user publishes another city."""
+        publisher = self.town.node(name).publisher
+        publisher.city = city
+        self.town.act(name, publisher.publish(self.world.now))
+
+    def tear(self, sides: dict[str, int]) -> None:
+        """From now on nothing passes between nodes of different sides; the login servers are on the first."""
+        for name, side in sides.items():
+            self.world.net.sides[self.host(name)] = side
+        self.world.net.sides[self.host("login")] = 0
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        self.world.net.sides.clear()
 
     @property
     def now(self) -> float:
