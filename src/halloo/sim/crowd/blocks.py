@@ -7,7 +7,7 @@ seats and tables are the real ones (``overlay.roster``, ``overlay.seating``, ``o
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
@@ -79,21 +79,45 @@ class Blocks:
 
     def came(self, number: int, since: int) -> None:
         """A supernode takes its seat."""
+        member = self._member(number, since)
+        prefix = self.block_of(member.place)
+        roster = self.by_prefix[prefix].roster
+        member = replace(member, depth=prefix.depth)
+        if not roster.add(member):
+            return
+        self._members[number], self._numbers[member.node] = member, number
+        seat = next_seats(roster.members.values(), prefix.depth).get(member.node, STANDBY)
+        self._sit(roster, member, seat)
+        self._dirty[prefix] = None
+
+    def settle(self, numbers: Iterable[int], since: int) -> None:
+        """These have been there for long, in blocks that are neither too large nor too small."""
+        members = [self._member(number, since + number) for number in numbers]
+        self._numbers |= {member.node: number for number, member in zip(numbers, members, strict=True)}
+        self.by_prefix.clear()
+        left = [(EVERYTHING, members)]
+        while left:
+            prefix, own = left.pop()
+            halves = [Prefix(prefix.depth + 1, prefix.bits << 1 | bit) for bit in (0, 1)]
+            parts = [[one for one in own if half.covers(one.place)] for half in halves]
+            if len(own) >= SPLIT_AT and min(len(part) for part in parts) >= HALF:
+                left += zip(halves, parts, strict=True)
+                continue
+            roster = Roster(prefix, {one.node: replace(one, depth=prefix.depth) for one in own})
+            self.by_prefix[prefix] = _Block(roster)
+            seats = next_seats(list(roster.members.values()), prefix.depth)
+            for one in list(roster.members.values()):
+                self._sit(roster, one, seats.get(one.node, STANDBY))
+            self._dirty[prefix] = None
+
+    def _member(self, number: int, since: int) -> Member:
         address = supernode_address(number)
         node = self._registrar.digest(f"supernode {number} since {since}".encode())[:8]
         place = self._registrar.place(f"supernode{number}", address)
-        prefix = self.block_of(place)
-        roster = self.by_prefix[prefix].roster
-        member = Member(
-            *(node, int.from_bytes(node, "big"), address, place, since, since, STANDBY, prefix.depth, 1, True),
+        return Member(
+            *(node, int.from_bytes(node, "big"), address, place, since, since, STANDBY, 0, 1, True),
             *(network_of(address), _UNSIGNED, since << 16 | number),
         )
-        if not roster.add(member):
-            return
-        self._members[number], self._numbers[node] = member, number
-        seat = next_seats(roster.members.values(), prefix.depth).get(node, STANDBY)
-        self._sit(roster, member, seat)
-        self._dirty[prefix] = None
 
     def gone(self, number: int) -> None:
         """Those of its block know that a supernode has gone."""
@@ -122,8 +146,8 @@ class Blocks:
 
     # --- blocks split and merge
 
-    def look(self, now: float, *, at_once: bool = False) -> None:
-        """Split what has been large, and merge what has been small, for long; ``at_once``: for however short."""
+    def look(self, now: float) -> None:
+        """Split what has been large, and merge what has been small, for long."""
         for prefix in list(self.by_prefix):
             block = self.by_prefix.get(prefix)
             if block is None:
@@ -131,7 +155,7 @@ class Blocks:
             size = len(block.roster)
             block.large_since = min(block.large_since, now) if size >= SPLIT_AT else inf
             block.small_since = min(block.small_since, now) if size < HALF and prefix.depth else inf
-            if now - block.large_since >= (0.0 if at_once else SPLIT_AFTER):
+            if now - block.large_since >= SPLIT_AFTER:
                 self._split(prefix, block, now)
             elif now - block.small_since >= MERGE_AFTER:
                 self._merge(prefix, block, now)

@@ -31,6 +31,7 @@ __all__ = ["ASKED", "PROOF", "SILENT", "TURNED", "Caches"]
 TURNED, SILENT, ASKED, PROOF = 1, 2, 4, 8
 """Of an address in one search: it had its turn; it did not answer; it was asked in this round; it gave a proof."""
 AT_ONCE = 20_000  # rows that are ranked at once: 40 MB
+COMPARED = 8_000_000  # pairs of addresses that are compared at once: 8 MB
 
 Floats32 = NDArray[np.float32]
 
@@ -59,40 +60,42 @@ class Caches:
 
     def add(self, rows: Ints, told: NDArray[Any]) -> None:
         """Addresses heard of: as many for each row (NOBODY: none).  What finds no room is passed over."""
-        for at in range(0, len(rows), AT_ONCE):
-            self._add(rows[at : at + AT_ONCE], told[at : at + AT_ONCE])
+        at_once = max(1, COMPARED // max(1, told.shape[1] * self._width(rows)))
+        for at in range(0, len(rows), at_once):
+            self._add(rows[at : at + at_once], told[at : at + at_once].astype(np.uint16))
 
-    def _add(self, rows: Ints, told: NDArray[Any]) -> None:
-        width = int(self.count[rows].max(initial=0))
-        held = self.handle[rows, :width]
-        for column in range(told.shape[1]):
-            one = told[:, column].astype(np.uint16)
-            fresh = (one != NOBODY) & ~(held == one[:, None]).any(1)
-            if column:
-                fresh &= ~(told[:, :column] == told[:, column : column + 1]).any(1)
-            if not fresh.any():
-                continue
-            which, one = rows[fresh], one[fresh]
-            place = self.count[which].astype(np.int64)
-            full = place >= CAPACITY
-            if full.any():
-                place[full] = self._displaced(which[full])
-                which, one, place = which[place >= 0], one[place >= 0], place[place >= 0]
-            self._set(which, place, one)
+    def _add(self, rows: Ints, told: NDArray[np.uint16]) -> None:
+        fresh = (told != NOBODY) & (self.places(rows, told) < 0)
+        order = np.sort(told.astype(np.int32) << 8 | np.arange(told.shape[1]), 1)  # each but the first of equals is old
+        line, column = np.nonzero((order[:, 1:] >> 8) == (order[:, :-1] >> 8))
+        fresh[line, order[line, column + 1] & 0xFF] = False
+        place = self.count[rows][:, None] + fresh.cumsum(1) - 1
+        full = fresh & (place >= CAPACITY)
+        if full.any():
+            crowded = np.flatnonzero(full.any(1))
+            place[crowded] = np.where(full[crowded], self._displaced(rows[crowded], full[crowded]), place[crowded])
+        line, column = np.nonzero(fresh & (place >= 0))
+        which, where = rows[line], place[line, column]
+        self.handle[which, where] = told[line, column]
+        for held in (self.success, self.tried, self.failures, self.flags, self.later, self.round_trip):
+            held[which, where] = 0
+        np.maximum.at(self.count, which, (where + 1).astype(np.uint8))
 
-    def _set(self, rows: Ints, places: Ints, handles: NDArray[Any]) -> None:
-        self.handle[rows, places] = handles
-        for column in (self.success, self.tried, self.failures, self.flags, self.later, self.round_trip):
-            column[rows, places] = 0
-        self.count[rows] = np.maximum(self.count[rows], places + 1)
+    def places(self, rows: Ints, told: NDArray[np.uint16]) -> Ints:
+        """Where in each row the supernodes of a line stand; -1: nowhere."""
+        same = self.handle[rows, : self._width(rows)][:, None, :] == told[:, :, None]
+        place = same.argmax(2)
+        here = np.take_along_axis(same, place[:, :, None], 2)[:, :, 0]
+        return np.where(here & (told != NOBODY), place, -1)
 
-    def _displaced(self, rows: Ints) -> Ints:
-        """In full caches, the place of one that gave no answer lately; -1: there is none."""
+    def _displaced(self, rows: Ints, wanted: Bools) -> Ints:
+        """In full caches, for each that wants room the place of one that gave no answer lately; -1: there is none."""
         failures, proven = self.failures[rows], self.success[rows] > 0
         given_up = np.where(proven, failures >= FORGET_AFTER, failures > 0) | (self.handle[rows] == NOBODY)
         given_up[:, : self.pinned] = False
-        worst = np.where(given_up, failures.astype(np.int64) + 1, 0)
-        return np.where(given_up.any(1), worst.argmax(1), -1)
+        worst = np.argsort(np.where(given_up, -failures.astype(np.int16) - 1, 0), axis=1, kind="stable")
+        turn = np.maximum(wanted.cumsum(1) - 1, 0)
+        return np.where(turn < given_up.sum(1)[:, None], np.take_along_axis(worst, turn, 1), -1)
 
     def succeeded(self, rows: Ints, places: Ints, now: Any, round_trip: Any) -> None:
         """They answered."""

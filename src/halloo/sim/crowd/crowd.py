@@ -172,6 +172,24 @@ class Crowd:
         self.caches.restarted(rows)
         self.joins.begin(rows, np.full(len(rows), self.now))
 
+    def settle_users(self, rows: Ints) -> None:
+        """These have been on line for long, each with one supernode, evenly spread over all."""
+        mine, desks = self.rows, self.desks
+        number = self.chance.permutation(len(rows)) % len(desks)
+        mine.runs[rows], mine.knows[rows] = True, True
+        mine.starts[rows] += 1
+        mine.epoch[rows] += 1
+        mine.state[rows], mine.supernode[rows], mine.life[rows] = ATTACHED, number, desks.life[number]
+        mine.attached_at[rows] = self.now
+        mine.ping_at[rows] = self.now + self.timings.ping * self.chance.random(len(rows))
+        desks.clients += np.bincount(number, minlength=len(desks))
+        self.caches.add(rows, self.known(number, 40))
+        place = self.caches.place(rows, number)
+        trip = np.where(self.ground.by_udp[rows], 2 * self.ground.travel(rows, number), 0.0)
+        self.caches.succeeded(rows, place, self.now, trip)
+        self._joined(rows, np.full(len(rows), self.now))
+        mine.publish_at[rows] = self.now + AGAIN * self.chance.random(len(rows))
+
     def end(self, rows: Ints, *, goodbye: bool) -> None:
         """Programs of users end now: with a goodbye, or without a word."""
         mine = self.rows
@@ -217,10 +235,7 @@ class Crowd:
         for number in numbers:
             self.desks.start(number)
             self.desks.synced[number] = True
-            self.blocks.came(number, int(WALL) + number)
-            if number % 16 == 15:
-                self.blocks.look(self.now, at_once=True)
-        self.blocks.look(self.now, at_once=True)
+        self.blocks.settle(numbers, int(WALL))
         self._refresh()
 
     def _seated(self, number: int, life: int) -> None:

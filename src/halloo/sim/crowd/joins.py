@@ -42,6 +42,7 @@ from halloo.sim.crowd.rows import ATTACHED, CLIMBING, FAILED, IDLE, PAUSING, Row
 
 __all__ = ["Joins", "pause_until"]
 
+REFERRED_AT_ONCE = 2_000  # rows whose referrals are looked up at once: 16 MB
 UDP, TCP = Way.UDP.value, Way.TCP.value
 _I, _S, _B, _F, _L = np.int32, np.uint16, np.int16, np.float64, np.int64
 
@@ -341,18 +342,22 @@ class Joins:
     def _refer(self, at: Floats, rows: Any, others: Any, way: Any) -> None:
         """Supernodes that they were told of are tried next, as far as they are new in this search, by the same way."""
         mine, caches = self.rows, self.caches
-        for i in range(others.shape[1]):
-            open_to = (mine.referred[rows] < REFERRED) & (others[:, i] != NOBODY)
-            if not open_to.any():
-                return
-            who = np.flatnonzero(open_to)
-            place = caches.place(rows[who], others[who, i])
-            fresh = (place >= 0) & ((caches.flags[rows[who], np.maximum(place, 0)] & TURNED) == 0)
-            who, place = who[fresh], place[fresh]
-            mine.referred[rows[who]] += 1
-            caches.flags[rows[who], place] |= TURNED
-            when = at[who] + self.timings.ladder.stagger * mine.referred[rows[who]]
-            self.steps.put(when, rows[who], mine.epoch[rows[who]], others[who, i], way[who], NO_TICKET)
+        left = np.flatnonzero(mine.referred[rows] < REFERRED)
+        for lot in range(0, len(left), REFERRED_AT_ONCE):
+            self._refer_some(left[lot : lot + REFERRED_AT_ONCE], at, rows, others, way)
+
+    def _refer_some(self, lot: Ints, at: Floats, rows: Any, others: Any, way: Any) -> None:
+        mine, caches = self.rows, self.caches
+        who, told = rows[lot], others[lot].astype(np.uint16)
+        place = caches.places(who, told)
+        fresh = (place >= 0) & ((caches.flags[who[:, None], np.maximum(place, 0)] & TURNED) == 0)
+        turn = mine.referred[who][:, None] + fresh.cumsum(1)
+        line, column = np.nonzero(fresh & (turn <= REFERRED))
+        chosen = who[line]
+        caches.flags[chosen, place[line, column]] |= TURNED
+        mine.referred[who] = np.minimum(REFERRED, turn[:, -1])
+        when = at[lot][line] + self.timings.ladder.stagger * turn[line, column]
+        self.steps.put(when, chosen, mine.epoch[chosen], told[line, column], way[lot][line], NO_TICKET)
 
     def _offered(self, at: Floats, rows: Any, supernode: Any, again: Floats) -> None:
         mine = self.rows

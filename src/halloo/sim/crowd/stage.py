@@ -28,8 +28,8 @@ from halloo.sim.play import REGISTERED, SAMPLE, WARM, Play, Progress, Setting, S
 
 __all__ = ["CrowdPlay"]
 
-ARRIVE = 60.0  # seconds in which all come at first
-REST = 70.0  # seconds after that before anything is counted, as on the stage of minds
+AT_ONCE = 1 << 14  # rows that settle in one tick
+REST = 70.0  # seconds before anything is counted, as on the stage of minds: spares are found, blocks are known
 MANY = 800  # nodes of a supernode for which its bytes are worked out
 
 
@@ -120,21 +120,19 @@ class CrowdPlay(Play):
     # --- the network comes up
 
     def come_up(self) -> None:
-        """Start everybody, and wait until all are on line.  Work is not limited yet, and all join as we do."""
+        """Everybody is there and on line, and has been for long: a crowd is not asked to come all at once."""
         crowd, chance = self.crowd, self.crowd.chance
         crowd.settle(range(self.setting.supernodes))
         users = np.arange(self.setting.nodes)
-        for at in range(0, len(users), 1 << 16):
-            some = users[at : at + (1 << 16)]
+        for at in range(0, len(users), AT_ONCE):
+            some = users[at : at + AT_ONCE]
             crowd.caches.add(some, chance.integers(0, self.setting.supernodes, (len(some), 20)))
         wanted = max(1, int(self._present * len(users)))
         self.expected.update(dict.fromkeys(range(wanted)))
-        first, steps = 0, round(ARRIVE * 16)
-        for i in range(steps):
-            last = wanted * (i + 1) // steps
-            crowd.begin(users[first:last])
-            first = last
-            crowd.run((i + 1) / 16)
+        for at in range(0, wanted, AT_ONCE):
+            crowd.settle_users(users[at : min(wanted, at + AT_ONCE)])
+            crowd.run(crowd.now + 1 / 16)
+        crowd.joins.joins = wanted
         while crowd.now < WARM and len(self.on_line) <= 0.999 * wanted:
             crowd.run(crowd.now + 1.0)
         if len(self.on_line) < REGISTERED * wanted:
