@@ -103,12 +103,11 @@ class Play:
         self, setting: Setting, *, length: float, progress: Progress | None = None, present: float = 1.0
     ) -> None:
         self.setting = setting
-        profile = profile_named(setting.timings)
         self.town = MindTown(
             setting.seed,
             setting.supernodes,
             net={"distances": Distances(setting.seed), "loss": setting.loss},
-            timings=profile.join,
+            timings=profile_named("modern").join,
             recorded=(),
             pace=Pace(setting.work.logins, max(1, int(setting.work.logins * setting.work.at_once))),
         )
@@ -153,7 +152,9 @@ class Play:
     # --- the network comes up
 
     def come_up(self) -> None:
-        """Start everybody, and wait until all are on line.  Work is not limited yet."""
+        """Start everybody, and wait until all are on line.  Work is not limited yet, and all join at our pace: by the
+        article's, where nobody heeds a supernode that says later, a network never gets as far as that it could fall.
+        """
         for name in self.supernodes:
             self.town.start(name, self._heard)
         self.world.run(20.0)
@@ -175,6 +176,10 @@ class Play:
                 "try more supernodes (--per-supernode)"
             )
         self.town.limit(self.setting.work)
+        self.town.timings = timings = profile_named(self.setting.timings).join
+        for name in self.users:
+            if self.town.runs(name):
+                self.town.node(name).join.timings = timings
         self._begin_calls()
         self.began = self.world.now
         self.counting.mark()

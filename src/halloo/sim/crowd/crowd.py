@@ -89,6 +89,13 @@ class Crowd:
         """Rows that have come on line, and when, for who keeps a list."""
         self.keeps_news = False
 
+    def pace(self, timings: JoinTimings) -> None:
+        """From now on all join so, and show signs of life."""
+        mine, before = self.rows, self.timings.ping
+        self.timings = timings
+        self.joins.pace(timings)
+        mine.ping_at -= timings.ping * np.ceil(before / timings.ping)  # whoever has said none yet says one in time
+
     # --- time
 
     def plan(self, after: float, deed: Callable[..., None], *values: Any) -> None:
@@ -114,7 +121,7 @@ class Crowd:
             at, _, deed, values = calendar.take()
             self.now = max(self.now, at)
             deed(*values)
-        self._apply()
+        self.apply()
         for _ in range(8):  # what follows within a tick: ways shorter than it
             rows = np.flatnonzero(self.rows.wake_at < until)
             if len(rows):
@@ -151,7 +158,8 @@ class Crowd:
         """It ends without a word, with this tick."""
         self._stops.append(row)
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
+        """Let what was asked for in this tick be so."""
         if self._fallen:
             self._supernodes_died()
         if self._stops:

@@ -58,8 +58,8 @@ class Joins:
         loss: float, chance: np.random.Generator, known: Known,
     ) -> None:
         self.rows, self.caches, self.desks, self.ground, self.ledger = rows, caches, desks, ground, ledger
-        self.timings, self._loss, self._chance, self._known = timings, loss, chance, known
-        self._tcp = [(at, way.value) for at, way in timings.ladder.rungs if way not in (Way.UDP, Way.PROXY)]
+        self._loss, self._chance, self._known = loss, chance, known
+        self.pace(timings)
         self._hosts = [int(host).to_bytes(4, "big") for host in ground.user_hosts]
         self.steps = Pool(_I, _I, _S, _B, _L)
         self.rungs = Pool(_I, _I, _F)
@@ -78,6 +78,11 @@ class Joins:
         self.attempts: Ints = np.zeros(len(desks), np.int64)
 
     # --- intents
+
+    def pace(self, timings: JoinTimings) -> None:
+        """From now on all join so."""
+        self.timings = timings
+        self._tcp = [(at, way.value) for at, way in timings.ladder.rungs if way not in (Way.UDP, Way.PROXY)]
 
     def begin(self, rows: Ints, at: Floats) -> None:
         """Look for a supernode."""

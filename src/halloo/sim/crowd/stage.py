@@ -141,7 +141,7 @@ class CrowdPlay(Play):
                 "try more supernodes (--per-supernode)"
             )
         crowd.desks.work = self.setting.work
-        crowd.joins.timings = crowd.timings = profile_named(self.setting.timings).join
+        crowd.pace(profile_named(self.setting.timings).join)
         self._begin_calls()
         crowd.run(crowd.now + REST)
         self.began = crowd.now
@@ -375,6 +375,7 @@ class CrowdPlay(Play):
 
     def until_back(self, since: float, whom: Any, most: float) -> float | None:
         """Let time pass until 99 of 100 of ``whom`` are on line; how long after ``since``, None: over ``most``."""
+        self.crowd.apply()
         rows = np.fromiter(whom, np.int64)
         enough = REGISTERED * len(rows)
         on_line = self.crowd.rows.on_line_since
