@@ -284,6 +284,11 @@ class Play:
         """How many messages of searches have been said."""
         return self.counting.searching()
 
+    def attempts(self) -> list[int]:
+        """Logins that were begun at each supernode that is there now, since work was limited."""
+        desks = [self.world.dwellers[name].desk for name in self.supernodes_now()]
+        return [desk.attempts if desk is not None else 0 for desk in desks]
+
     def publish_as(self, name: str, city: str) -> None:
         """A user publishes another city."""
         publisher = self.town.node(name).publisher

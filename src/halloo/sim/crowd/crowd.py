@@ -18,7 +18,7 @@ from halloo.link.onelink import IDLE_FOR
 from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, Reliable
 from halloo.messages.name import folded
 from halloo.overlay.admission import Pace
-from halloo.overlay.block import BEAT_EVERY, DOUBT_FOR, LOOK_FOR
+from halloo.overlay.block import BEAT_EVERY, DOUBT_FOR, LOOK_FOR, REVIVE_EVERY
 from halloo.overlay.keeper import AT_ONCE, COMPARE_EVERY, COMPARE_SOON
 from halloo.overlay.ladder import JoinTimings
 from halloo.overlay.publish import AGAIN
@@ -48,6 +48,7 @@ KNOWN = 20  # supernodes that each node knows from an earlier run, besides those
 MOST_CLIENTS = 800
 SEEN_GONE = BEAT_EVERY / 2 + Reliable().give_up + DOUBT_FOR  # seconds until a block takes one for gone who is
 SEATED = LOOK_FOR + 1.0  # seconds from its begin until a supernode has found its block
+TOGETHER = REVIVE_EVERY + DOUBT_FOR + 3 * COMPARE_SOON  # seconds until a block that was torn knows the same again
 SYNCED = 2 * COMPARE_SOON  # seconds from then on until it has the records that it holds
 
 
@@ -113,6 +114,11 @@ class Crowd:
     def run(self, until: float) -> None:
         """Live on until then."""
         while self.now < until:
+            # Ticks in which nothing happens are passed over, up to the next second.
+            soonest = min(self.calendar.next_at, self.joins.next_at, self._stored.next_at, until)
+            if not (self._stops or self._starts or self._fallen):
+                soonest = min(soonest, float(self.rows.wake_at.min()), (self._tick // SECOND + 1) * SECOND * TICK - TICK)
+                self._tick = max(self._tick, int(soonest / TICK))
             self._live(min(until, (self._tick + 1) * TICK))
 
     def _live(self, until: float) -> None:
@@ -196,7 +202,6 @@ class Crowd:
         trip = np.where(self.ground.by_udp[rows], 2 * self.ground.travel(rows, number), 0.0)
         self.caches.succeeded(rows, place, self.now, trip)
         self._joined(rows, np.full(len(rows), self.now))
-        mine.publish_at[rows] = self.now + AGAIN * self.chance.random(len(rows))
 
     def end(self, rows: Ints, *, goodbye: bool) -> None:
         """Programs of users end now: with a goodbye, or without a word."""
@@ -225,10 +230,20 @@ class Crowd:
     def tear(self, users: Any, supernodes: Any) -> None:
         """From now on nothing passes between different sides."""
         self.ground.sides = {"users": users, "supernodes": supernodes}
+        self.records.torn(self.now, users, supernodes)
+        mine = self.rows
+        rows = np.flatnonzero((mine.state == ATTACHED) & (mine.wake_at == np.inf))
+        cut = rows[~self.ground.passes(rows, mine.supernode[rows])]
+        self._will_notice(cut, np.full(len(cut), self.now))
 
     def heal(self) -> None:
-        """Everything passes again."""
+        """Everything passes again; who has not noticed that it did not, never will."""
         self.ground.sides = {}
+        self.records.healed(self.now + TOGETHER)
+        mine, desks = self.rows, self.desks
+        rows = np.flatnonzero((mine.state == ATTACHED) & (mine.wake_at < np.inf))
+        number = mine.supernode[rows]
+        mine.wake_at[rows[desks.alive[number] & (desks.life[number] == mine.life[rows])]] = np.inf
 
     # --- supernodes
 

@@ -73,6 +73,20 @@ class Joins:
         self.chooses = Pool(_I, _I)
         self.backs = Pool(_I, _S, _L)
         self.frees = Pool(_I, _S, _I)
+        self._deeds: tuple[tuple[Pool, Callable[..., None]], ...] = (
+            (self.downs, self._down),
+            (self.backs, self._given_back),
+            (self.frees, self._freed),
+            (self.rungs, self._rung),
+            (self.steps, self._step),
+            (self.probes, self._probed),
+            (self.answers, self._answered),
+            (self.chooses, self._choose),
+            (self.hellos, self._greeted),
+            (self.hello_answers, self._up),
+            (self.attaches, self._attach),
+            (self.attached, self._taken),
+        )
         self.joined: Callable[[Ints, Floats], None] = lambda *_: None
         self.joins = self.failures = 0
         self.attempts: Ints = np.zeros(len(desks), np.int64)
@@ -104,27 +118,19 @@ class Joins:
         mine.place_with[rows], mine.place_at[rows] = NOBODY, np.inf
         mine.offer_with[rows], mine.choose_at[rows] = NOBODY, np.inf
 
+    @property
+    def next_at(self) -> float:
+        """When something is due."""
+        return min(pool.next_at for pool, _ in self._deeds)
+
     def due(self, until: float) -> bool:
         """Let what is due before a time happen; whether anything was."""
         did = False
-        for pool, deed in (
-            (self.downs, self._down),
-            (self.backs, self._given_back),
-            (self.frees, self._freed),
-            (self.rungs, self._rung),
-            (self.steps, self._step),
-            (self.probes, self._probed),
-            (self.answers, self._answered),
-            (self.chooses, self._choose),
-            (self.hellos, self._greeted),
-            (self.hello_answers, self._up),
-            (self.attaches, self._attach),
-            (self.attached, self._taken),
-        ):
+        for pool, deed in self._deeds:
             taken = pool.take(until)
             if taken is not None:
                 did = True
-                deed(*taken)  # type: ignore[operator]
+                deed(*taken)
         return did
 
     def timers(self, rows: Ints, at: Floats) -> None:

@@ -21,7 +21,8 @@ class Pool:
         self._at: Floats = np.empty(0)
         self._held: list[Any] = [np.empty(0, kind) for kind in columns]
         self._new: list[tuple[Floats, tuple[Any, ...]]] = []
-        self._first = np.inf
+        self.next_at = np.inf
+        """When the first of them is due."""
 
     def __len__(self) -> int:
         return len(self._at) + sum(len(at) for at, _ in self._new)
@@ -31,13 +32,13 @@ class Pool:
         at = np.atleast_1d(np.asarray(at, dtype=np.float64))
         if len(at):
             self._new.append((at, values))
-            self._first = min(self._first, float(at.min()))
+            self.next_at = min(self.next_at, float(at.min()))
             if len(self._new) > FEW:
                 self._gather()
 
     def take(self, until: float) -> tuple[Floats, ...] | None:
         """What is due before ``until``: times, then the columns; None: nothing is."""
-        if self._first >= until:
+        if self.next_at >= until:
             return None
         self._gather()
         due = self._at < until
@@ -47,7 +48,7 @@ class Pool:
         keep = ~due
         self._at = self._at[keep]
         self._held = [column[keep] for column in self._held]
-        self._first = float(self._at.min()) if len(self._at) else np.inf
+        self.next_at = float(self._at.min()) if len(self._at) else np.inf
         return taken
 
     def _gather(self) -> None:

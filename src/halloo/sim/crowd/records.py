@@ -42,6 +42,8 @@ class Records:
         self.lost_at: Floats = np.empty(0)
         """By slot, when all who held it had gone at once: what was written before is lost."""
         self._phase = chance.random(len(desks)) * TABLE_EVERY
+        self._torn_at = self._together_at = -np.inf
+        self._sides: tuple[Any, Any] | None = None
         self._tables: list[tuple[float, Ints]] = []
         """(since, by slot the two whom others know)."""
 
@@ -67,9 +69,21 @@ class Records:
         """Whether those who hold a row's record still have it."""
         return published_at > self.lost_at[self.slots[row]]
 
-    def reaches(self, row: int, number: int) -> bool:
-        """Whether a row's record has come to a holder: not over the rift of a torn network, and for a while after."""
-        return True
+    def torn(self, now: float, users: Any, supernodes: Any) -> None:
+        """The network is torn into sides: what is written on one is not known on the other."""
+        self._torn_at, self._together_at = now, np.inf
+        self._sides = users, supernodes
+
+    def healed(self, together_at: float) -> None:
+        """It is one again; by then all who hold a slot have compared what they hold."""
+        self._together_at = together_at
+
+    def reaches(self, row: int, number: int, published_at: float, now: float) -> bool:
+        """Whether a row's newest record has come to a holder."""
+        if self._sides is None or now >= self._together_at or published_at < self._torn_at:
+            return True
+        users, supernodes = self._sides
+        return bool(users[row] == supernodes[number])
 
     def write(self, rows: Ints, supernodes: Any, at: Floats) -> Floats:
         """Seconds from a Store to the answer, without the way from the row and back; inf: nobody could be found."""
@@ -106,6 +120,7 @@ class Records:
     def _spread(self, first: Ints, held: Ints, alive: Any) -> Floats:
         """Seconds until a quorum of those who hold a slot has what one of them was given."""
         others = (held != NOBODY) & (held != first[:, None])
+        alive = alive & self._ground.passes_between(first[:, None], self._safe(held))
         trips = 2 * self._ground.between(first[:, None], self._safe(held))
         trips = np.where(others & alive, trips, np.inf)
         trips.sort(1)

@@ -259,7 +259,9 @@ class _One:
         holds = bool((held == number).any())
         published = float(crowd.rows.published_at[self.whom])
         there = holds and crowd.desks.synced[number] and published > -inf
-        if there and crowd.records.has(self.whom, published) and crowd.records.reaches(self.whom, number):
+        if there and crowd.records.has(self.whom, published) and crowd.records.reaches(
+            self.whom, number, published, crowd.now
+        ):
             if self._record is None:
                 self._record = self.all.record(self.whom, self.city)
             self.all.told.append(("supernode", number))
