@@ -20,10 +20,8 @@ from halloo.sim.distances import Distances
 from halloo.sim.mindtown import MindTown, user_address
 from halloo.sim.play import Setting
 from halloo.sim.scenarios.catalogue import SCENARIOS
-from halloo.sim.stages import degree_for
+from halloo.sim.stages import DEGREES, degree_for
 from halloo.sim.truth import apart
-
-SMALL = Setting(nodes=300, calls=4, degree="crowd", hours=0.05)
 
 
 def test_one_story_told_by_minds_and_by_a_crowd() -> None:
@@ -46,23 +44,32 @@ def test_a_loss_is_noticed_when_minds_notice_it() -> None:
     world.run(120.0)
     for at, name, _ in world.story:
         travel = Distances(5).one_way(town.households[name].host, town.households["supernode0"].host)
-        assert at - pings[name] == pytest.approx(float(noticed_after(np.array([travel]))[0]), abs=0.01)
-    assert len(world.story) >= 6
+        ping = town.profile.join.ping
+        after = (at - pings[name]) % ping  # the last that was said may have been under way
+        assert after == pytest.approx(float(noticed_after(np.array([travel]))[0]) % ping, abs=0.01)
+    assert len({name for _, name, _ in world.story}) == 6
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
-def test_a_scenario_has_the_same_figures_at_both_degrees(name: str) -> None:
-    table = SCENARIOS[name].play(SMALL, None).table()
-    assert table["nodes"] == 300
-    assert table["joins"] >= 60
-    assert table["passed"] is all(table["reached"].values())
-    assert set(table["reached"]) == {one.figure for one in SCENARIOS[name].play(SMALL, None).criteria}
+def test_a_scenario_has_the_same_figures_at_both_degrees() -> None:
+    """All others share the stage; they are played by ``bench.overlay --storms``."""
+    crowd, minds = (
+        SCENARIOS["growth"].play(Setting(nodes=60, calls=2, degree=degree, hours=0.02), None) for degree in DEGREES[::-1]
+    )
+    assert crowd.table().keys() == minds.table().keys()
+    assert [sample.keys() for sample in crowd.series[:1]] == [sample.keys() for sample in minds.series[:1]]
+    assert crowd.map
 
 
 def test_one_seed_tells_one_story() -> None:
     def told(seed: int) -> str:
-        setting = Setting(nodes=300, calls=4, degree="crowd", seed=seed)
-        outcome = SCENARIOS["s-2010"].play(setting, None)
+        stage = CrowdPlay(Setting(nodes=300, calls=4, seed=seed), length=60.0)
+        stage.come_up()
+        stage.search_often(2.0, 40.0)
+        for name in (*stage.supernodes[:3], *stage.users[:50]):
+            stage.stop(name)
+            stage.world.plan(20.0, stage.start, name)
+        stage.run(60.0)
+        outcome = stage.outcome("")
         return hashlib.sha256(json.dumps([outcome.table(), outcome.series, outcome.latencies]).encode()).hexdigest()
 
     assert told(1) == told(1) != told(2)
@@ -71,10 +78,10 @@ def test_one_seed_tells_one_story() -> None:
 def test_the_command_line_chooses_a_degree_and_is_told_one() -> None:
     assert (degree_for(20_000), degree_for(20_001)) == ("minds", "crowd")
     told = CliRunner().invoke(
-        cli, ["sim", "growth", "--nodes", "100", "--degree", "crowd", "--hours", "0.02", "--json"]
+        cli, ["sim", "growth", "--nodes", "60", "--degree", "crowd", "--hours", "0.01", "--json"]
     )
     table = json.loads(told.stdout)
-    assert table["joins"] >= 99
+    assert table["joins"] >= 59
 
 
 def test_too_large_a_crowd_is_refused() -> None:
@@ -98,12 +105,15 @@ def test_those_of_a_supernode_that_died_are_off_line_at_once_and_back_soon() -> 
 
 
 def test_clients_are_counted_as_they_come_and_go() -> None:
-    stage = CrowdPlay(Setting(nodes=400, calls=0), length=400.0)
+    stage = CrowdPlay(Setting(nodes=200, calls=0), length=400.0)
     stage.come_up()
-    for name in range(0, 400, 3):
+    for name in range(0, 200, 3):
         stage.stop(name)
         stage.world.plan(5.0, stage.start, name)
-    stage.run(300.0)
+        if name % 2:
+            stage.world.plan(15.0, stage.stop, name)
+            stage.world.plan(20.0, stage.start, name)
+    stage.run(130.0)
     crowd = stage.crowd
     attached = crowd.rows.supernode[crowd.rows.state == ATTACHED]
     assert crowd.desks.clients.tolist() == np.bincount(attached, minlength=len(crowd.desks)).tolist()

@@ -210,11 +210,10 @@ class Crowd:
         number, life = mine.supernode[attached], mine.life[attached]
         if goodbye:
             self.ledger.user("Leave", attached)
-            at = self.now + self.ground.travel(attached, number)
+            self.joins.frees.put(self.now + self.ground.travel(attached, number), attached, number, life, False)
         else:
-            mine.ghost[attached], mine.ghost_life[attached] = number, life
-            at = self.now + IDLE_FOR - self.timings.ping * self.chance.random(len(attached))
-        self.joins.frees.put(at, attached, number, life)
+            until = self.now + IDLE_FOR - self.timings.ping * self.chance.random(len(attached))
+            self.joins.haunt(attached, number, life, until, self.now)
         self._off(rows)
         mine.runs[rows] = False
 
@@ -297,9 +296,10 @@ class Crowd:
         """The links of these lead nowhere any more: when they notice it."""
         mine, ping = self.rows, self.timings.ping
         travel = self.ground.travel(rows, mine.supernode[rows])
-        said = mine.ping_at[rows] + ping * np.ceil(np.maximum(0.0, since - mine.ping_at[rows]) / ping)
+        unheard = since - travel  # what was under way is not heard any more
+        said = mine.ping_at[rows] + ping * np.ceil(np.maximum(0.0, unheard - mine.ping_at[rows]) / ping)
         for other in (mine.publish_at[rows], mine.atlas_next[rows]):
-            said = np.where((other > since) & (other < said), other, said)
+            said = np.where((other > unheard) & (other < said), other, said)
         noticed = said + noticed_after(travel)
         mine.wake_at[rows] = np.where(self.ground.by_udp[rows], noticed, since + travel)
 
@@ -310,8 +310,7 @@ class Crowd:
         place = self.caches.place(rows, mine.supernode[rows])
         known = place >= 0
         self.caches.failed(rows[known], place[known], at[known])
-        mine.ghost[rows], mine.ghost_life[rows] = mine.supernode[rows], mine.life[rows]
-        self.joins.frees.put(at + IDLE_FOR, rows, mine.supernode[rows], mine.life[rows])
+        self.joins.haunt(rows, mine.supernode[rows], mine.life[rows], at + IDLE_FOR, self.now)
         self._off(rows)
         self.joins.begin(rows, at)
 

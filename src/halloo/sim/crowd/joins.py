@@ -72,7 +72,7 @@ class Joins:
         self.downs = Pool(_I, _I, _S, _B)
         self.chooses = Pool(_I, _I)
         self.backs = Pool(_I, _S, _L)
-        self.frees = Pool(_I, _S, _I)
+        self.frees = Pool(_I, _S, _I, np.bool_)
         self._deeds: tuple[tuple[Pool, Callable[..., None]], ...] = (
             (self.downs, self._down),
             (self.backs, self._given_back),
@@ -479,7 +479,8 @@ class Joins:
         travel = self.ground.travel(rows, supernode)
         when = at + waits + travel + self._late(len(rows))
         columns = (rows, epoch, supernode, way, ticket, trip)
-        self.hello_answers.put(when[served], *(column[served] for column in columns))
+        heard = served & (when < began + HELLO_FOR)
+        self.hello_answers.put(when[heard], *(column[heard] for column in columns))
         again_at = at + np.minimum(HELLO_AGAIN * HELLO_GROWTH**tries, HELLO_MOST)
         unheard = ~served
         more = unheard & (way == UDP) & (again_at < began + HELLO_FOR)
@@ -487,7 +488,7 @@ class Joins:
         self.ledger.user("Hello", rows[more])
         columns = (rows, epoch, supernode, way, began, tries + 1, knocked | alive, ticket, trip)
         self.hellos.put(again_at[more], *(column[more] for column in columns))
-        over = unheard & ~more
+        over = ~heard & ~more  # worked on in vain, or not heard at all
         self.downs.put(began[over] + HELLO_FOR, rows[over], epoch[over], supernode[over], way[over])
 
     def _up(self, at: Floats, rows: Any, epoch: Any, supernode: Any, way: Any, ticket: Any, trip: Any) -> None:
@@ -552,7 +553,7 @@ class Joins:
         here = (mine.epoch[rows] == epoch) & (mine.state[rows] == CLIMBING)
         taken = verdict == ACCEPTED
         stray = taken & ~here
-        self.frees.put((at + self.ground.travel(rows, supernode))[stray], rows[stray], supernode[stray], life[stray])
+        self.frees.put((at + self.ground.travel(rows, supernode))[stray], rows[stray], supernode[stray], life[stray], False)
         refused = here & ~taken
         if refused.any():
             who = rows[refused]
@@ -591,13 +592,21 @@ class Joins:
         line, place = np.nonzero(self.caches.flags[rows] & SILENT)
         self.caches.failed(rows[line], place, at[line])
 
-    def _freed(self, at: Floats, rows: Any, supernode: Any, life: Any) -> None:
-        """Supernodes learn that somebody is not attached any more."""
-        still = self.desks.alive[supernode] & (self.desks.life[supernode] == life)
-        np.subtract.at(self.desks.clients, supernode[still], 1)
+    def haunt(self, rows: Ints, supernode: Any, life: Any, until: Floats, now: float) -> None:
+        """Supernodes take these for attached until then, though they are not; who comes back finds his place."""
         mine = self.rows
-        ghosts = (mine.ghost[rows] == supernode) & (mine.ghost_life[rows] == life)
-        mine.ghost[rows[ghosts]] = NOBODY
+        before = rows[mine.ghost[rows] != NOBODY]
+        self.frees.put(np.full(len(before), now), before, mine.ghost[before], mine.ghost_life[before], False)
+        mine.ghost[rows], mine.ghost_life[rows] = supernode, life
+        self.frees.put(until, rows, supernode, life, True)
+
+    def _freed(self, at: Floats, rows: Any, supernode: Any, life: Any, ghost: Any) -> None:
+        """Supernodes learn that somebody is not attached any more."""
+        mine = self.rows
+        haunts = (mine.ghost[rows] == supernode) & (mine.ghost_life[rows] == life)
+        still = self.desks.alive[supernode] & (self.desks.life[supernode] == life) & (haunts | ~ghost)
+        np.subtract.at(self.desks.clients, supernode[still], 1)
+        mine.ghost[rows[haunts & ghost]] = NOBODY
 
     # --- the end of a round
 

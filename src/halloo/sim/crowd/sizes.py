@@ -6,6 +6,8 @@ grow with the network, and are encoded here as large as they are there.
 
 from __future__ import annotations
 
+from functools import cache
+
 from halloo.base.address import Address
 from halloo.messages.block import Replicate
 from halloo.messages.directory import AtlasTold
@@ -30,25 +32,8 @@ class Sizes:
     """Bytes by the name of a kind of message."""
 
     def __init__(self, supernodes: int) -> None:
-        self._town = town = MindTown(SEED, TOWN, net={"distances": Distances(SEED)}, recorded=())
-        world = town.world
-        names = [f"user{i}" for i in range(TOWN)]
-        for i in range(TOWN):
-            town.start(f"supernode{i}")
-        world.run(20.0)
-        for i, (name, kind) in enumerate(zip(names, [*KINDS.values()] * TOWN, strict=False)):
-            address = user_address(i, inside=kind.translates)
-            town.household(name, address, kind=kind, user=True)
-            town.start(name)
-        world.run(40.0)
-        for name, other in zip(names, names[1:], strict=False):
-            town.act(name, town.node(name).searches.find(other, world.now)[1])
-            town.act(name, town.node(name).publisher.publish(world.now))
-        world.run(60.0)
-        before = self._asked_log()
-        world.run(60.0 + ASKS_LOG_FOR)
-        self.log_asked = (self._asked_log() - before) / TOWN / ASKS_LOG_FOR
-        """How often a second a supernode asks the login servers for news of their log."""
+        self._town, self.log_asked = _town()
+        town = self._town
         self._grown: dict[str, float] = {}
         others = tuple(supernode_address(i) for i in range(min(40, supernodes)))
         self._attached(others)
@@ -87,9 +72,29 @@ class Sizes:
         network = self._town.descriptor.id
         return on_wire(len(encode_command(message, compressed=True, network=network)), sealed=True)
 
-    def _asked_log(self) -> int:
-        return sum(
-            dweller.said.get("LogAsked", 0)
-            for name, dweller in self._town.world.dwellers.items()
-            if name.startswith("supernode")
-        )
+
+@cache
+def _town() -> tuple[MindTown, float]:
+    """Some minds that have said everything, and how often a second a supernode asks for news of the log."""
+    town = MindTown(SEED, TOWN, net={"distances": Distances(SEED)}, recorded=())
+    world = town.world
+    names = [f"user{i}" for i in range(TOWN)]
+    for i in range(TOWN):
+        town.start(f"supernode{i}")
+    world.run(20.0)
+    for i, (name, kind) in enumerate(zip(names, [*KINDS.values()] * TOWN, strict=False)):
+        town.household(name, user_address(i, inside=kind.translates), kind=kind, user=True)
+        town.start(name)
+    world.run(40.0)
+    for name, other in zip(names, names[1:], strict=False):
+        town.act(name, town.node(name).searches.find(other, world.now)[1])
+        town.act(name, town.node(name).publisher.publish(world.now))
+    world.run(60.0)
+    before = _asked_log(town)
+    world.run(60.0 + ASKS_LOG_FOR)
+    return town, (_asked_log(town) - before) / TOWN / ASKS_LOG_FOR
+
+
+def _asked_log(town: MindTown) -> int:
+    dwellers = town.world.dwellers
+    return sum(dwellers[f"supernode{i}"].said.get("LogAsked", 0) for i in range(TOWN))
