@@ -1,6 +1,6 @@
 """A crowd: whether it tells the same story as minds do, and how large and how fast it is.
 
-    python -m bench.crowd [--json] [--compare 2000] [--seeds 1] [--nodes 1000000] [--hours 0.5] [--seed 1]
+    python -m bench.crowd [--json] [--compare 2000] [--seeds 1] [--nodes 0] [--hours 0.5] [--seed 1]
 
 ``--compare``: so many nodes play one story at both degrees of truth (0: none), and what differs by more than is
 allowed fails.  ``--nodes``: so many come and go as a crowd (0: none), for ``--hours``.
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--compare", type=int, default=2_000)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--nodes", type=int, default=1_000_000)
+    parser.add_argument("--nodes", type=int, default=0)
     parser.add_argument("--hours", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -117,7 +117,8 @@ class Crowd:
             # Ticks in which nothing happens are passed over, up to the next second.
             soonest = min(self.calendar.next_at, self.joins.next_at, self._stored.next_at, until)
             if not (self._stops or self._starts or self._fallen):
-                soonest = min(soonest, float(self.rows.wake_at.min()), (self._tick // SECOND + 1) * SECOND * TICK - TICK)
+                second = (self._tick // SECOND + 1) * SECOND * TICK - TICK
+                soonest = min(soonest, float(self.rows.wake_at.min()), second)
                 self._tick = max(self._tick, int(soonest / TICK))
             self._live(min(until, (self._tick + 1) * TICK))
 
@@ -410,7 +411,7 @@ class Crowd:
         beats = self._beats * (of("Beat") + of("Ack"))
         compares = self._compares * (of("Compare") + of("Ack"))
         pings = desks.clients / self.timings.ping * of("Pong")
-        ledger.supernodes += alive * (beats + compares + pings + self.sizes.log_asked * of("LogAsked"))
+        ledger.supernodes += alive * (beats + compares + pings)
         ledger.of_clients += alive * pings
 
     def _holds_more(self, number: int, slots: int) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from halloo.sim.distances import MEDIAN, quantiles
 from halloo.sim.nat import KINDS
 
-__all__ = ["Bools", "Floats", "Ground", "Ints", "NOBODY"]
+__all__ = ["NOBODY", "Bools", "Floats", "Ground", "Ints"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,4 +81,5 @@ class Ground:
 
 
 def _host(first: NDArray[np.uint64], second: NDArray[np.uint64], third: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    return first << np.uint64(24) | second << np.uint64(16) | third << np.uint64(8) | np.uint64(1)
+    out: NDArray[np.uint64] = first << np.uint64(24) | second << np.uint64(16) | third << np.uint64(8) | np.uint64(1)
+    return out

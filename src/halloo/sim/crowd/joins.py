@@ -352,7 +352,7 @@ class Joins:
 
     def _refer(self, at: Floats, rows: Any, others: Any, way: Any) -> None:
         """Supernodes that they were told of are tried next, as far as they are new in this search, by the same way."""
-        mine, caches = self.rows, self.caches
+        mine = self.rows
         left = np.flatnonzero(mine.referred[rows] < REFERRED)
         for lot in range(0, len(left), REFERRED_AT_ONCE):
             self._refer_some(left[lot : lot + REFERRED_AT_ONCE], at, rows, others, way)
@@ -486,8 +486,8 @@ class Joins:
         more = unheard & (way == UDP) & (again_at < began + HELLO_FOR)
         more &= (self.rows.epoch[rows] == epoch) & (self.rows.state[rows] == CLIMBING)
         self.ledger.user("Hello", rows[more])
-        columns = (rows, epoch, supernode, way, began, tries + 1, knocked | alive, ticket, trip)
-        self.hellos.put(again_at[more], *(column[more] for column in columns))
+        said_again = (rows, epoch, supernode, way, began, tries + 1, knocked | alive, ticket, trip)
+        self.hellos.put(again_at[more], *(column[more] for column in said_again))
         over = ~heard & ~more  # worked on in vain, or not heard at all
         self.downs.put(began[over] + HELLO_FOR, rows[over], epoch[over], supernode[over], way[over])
 
@@ -553,7 +553,8 @@ class Joins:
         here = (mine.epoch[rows] == epoch) & (mine.state[rows] == CLIMBING)
         taken = verdict == ACCEPTED
         stray = taken & ~here
-        self.frees.put((at + self.ground.travel(rows, supernode))[stray], rows[stray], supernode[stray], life[stray], False)
+        unlinked = at + self.ground.travel(rows, supernode)
+        self.frees.put(unlinked[stray], rows[stray], supernode[stray], life[stray], False)
         refused = here & ~taken
         if refused.any():
             who = rows[refused]
@@ -604,7 +605,8 @@ class Joins:
         """Supernodes learn that somebody is not attached any more."""
         mine = self.rows
         haunts = (mine.ghost[rows] == supernode) & (mine.ghost_life[rows] == life)
-        still = self.desks.alive[supernode] & (self.desks.life[supernode] == life) & (haunts | ~ghost)
+        desks = self.desks
+        still = desks.alive[supernode] & (desks.life[supernode] == life) & (haunts | ~ghost)
         np.subtract.at(self.desks.clients, supernode[still], 1)
         mine.ghost[rows[haunts & ghost]] = NOBODY
 

@@ -67,7 +67,7 @@ class Records:
 
     def has(self, row: int, published_at: float) -> bool:
         """Whether those who hold a row's record still have it."""
-        return published_at > self.lost_at[self.slots[row]]
+        return bool(published_at > self.lost_at[self.slots[row]])
 
     def torn(self, now: float, users: Any, supernodes: Any) -> None:
         """The network is torn into sides: what is written on one is not known on the other."""

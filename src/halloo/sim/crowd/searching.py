@@ -67,8 +67,7 @@ class Searching:
 
     def find(self, who: int, whom: int, *, city: str = "") -> Answer | None:
         """A row looks for another; None: it is not on line."""
-        crowd, mine = self.crowd, self.crowd.rows
-        if mine.state[who] != ATTACHED:
+        if self.crowd.rows.state[who] != ATTACHED:
             return None
         self.whom = whom
         return _One(self, who, whom, city).run()
@@ -191,7 +190,8 @@ class _One:
         found = self._found(message, number)
         self._count(number)
         if self._arrives():
-            self._later(travel, lambda: self._follow(self.searches.answered(found, self.all.addresses[number], self.now)))
+            there = self.all.addresses[number]
+            self._later(travel, lambda: self._follow(self.searches.answered(found, there, self.now)))
 
     def _ask_own(self, message: Search) -> None:
         travel = self._travel(self.own, sure=True)

@@ -7,6 +7,7 @@ grow with the network, and are encoded here as large as they are there.
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 from halloo.base.address import Address
 from halloo.messages.block import Replicate
@@ -24,7 +25,6 @@ __all__ = ["Sizes"]
 
 TOWN = 12  # supernodes, and as many users behind boxes of all kinds
 SEED = 1  # the town is always the same: sizes are no matter of chance
-ASKS_LOG_FOR = 96.0  # seconds in which the questions for the log are counted
 TICKET = bytes(14)
 
 
@@ -32,8 +32,7 @@ class Sizes:
     """Bytes by the name of a kind of message."""
 
     def __init__(self, supernodes: int) -> None:
-        self._town, self.log_asked = _town()
-        town = self._town
+        self._town = town = _town()
         self._grown: dict[str, float] = {}
         others = tuple(supernode_address(i) for i in range(min(40, supernodes)))
         self._attached(others)
@@ -74,8 +73,8 @@ class Sizes:
 
 
 @cache
-def _town() -> tuple[MindTown, float]:
-    """Some minds that have said everything, and how often a second a supernode asks for news of the log."""
+def _town() -> MindTown:
+    """Some minds that have said everything that is said often."""
     town = MindTown(SEED, TOWN, net={"distances": Distances(SEED)}, recorded=())
     world = town.world
     names = [f"user{i}" for i in range(TOWN)]
@@ -86,15 +85,8 @@ def _town() -> tuple[MindTown, float]:
         town.household(name, user_address(i, inside=kind.translates), kind=kind, user=True)
         town.start(name)
     world.run(40.0)
-    for name, other in zip(names, names[1:], strict=False):
+    for name, other in pairwise(names):
         town.act(name, town.node(name).searches.find(other, world.now)[1])
         town.act(name, town.node(name).publisher.publish(world.now))
     world.run(60.0)
-    before = _asked_log(town)
-    world.run(60.0 + ASKS_LOG_FOR)
-    return town, (_asked_log(town) - before) / TOWN / ASKS_LOG_FOR
-
-
-def _asked_log(town: MindTown) -> int:
-    dwellers = town.world.dwellers
-    return sum(dwellers[f"supernode{i}"].said.get("LogAsked", 0) for i in range(TOWN))
+    return town

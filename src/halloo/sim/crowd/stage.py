@@ -34,7 +34,7 @@ MANY = 800  # nodes of a supernode for which its bytes are worked out
 
 
 class _OnLine:
-    """Users whose record the directory holds, as a mapping to since when."""
+    """Users whose record the directory holds."""
 
     def __init__(self, crowd: Crowd) -> None:
         self._since = crowd.rows.on_line_since
@@ -47,11 +47,6 @@ class _OnLine:
 
     def __iter__(self) -> Iterator[int]:
         return iter(np.flatnonzero(self._since < inf).tolist())
-
-    def get(self, row: int, otherwise: Any = None) -> Any:
-        """Since when one is on line."""
-        since = float(self._since[row])
-        return since if since < inf else otherwise
 
 
 class _World:
@@ -109,13 +104,13 @@ class CrowdPlay(Play):
         self.attempts_peak = 0.0
         self._newest = [0, 0]
         self._present, self._length, self._progress = present, length, progress
-        self._attempts: Ints = np.zeros(setting.supernodes, np.int64)
+        self._begun: Ints = np.zeros(setting.supernodes, np.int64)
         self._since = self._marked = 0.0
         self._steady: Bools = np.zeros(setting.nodes, bool)
         self._weak: Any = {}
         self._city: dict[int, str] = {}
         self._messages = 0
-        self._supernode_seconds = 0.0
+        self._before = 0.0, 0.0
 
     # --- the network comes up
 
@@ -147,7 +142,7 @@ class CrowdPlay(Play):
         self.began = crowd.now
         self.calls_lost.clear()
         self.mark()
-        self._attempts = crowd.joins.attempts.copy()
+        self._begun = crowd.joins.attempts.copy()
         self._sample()
         crowd.every(SAMPLE, self._sampled)
 
@@ -262,6 +257,14 @@ class CrowdPlay(Play):
             self._newest[1] += 1
             held.latencies.append(answer.took)
 
+    def _pair(self) -> Any:
+        since = self.crowd.rows.on_line_since
+        for _ in range(20):
+            one, other = self.rng.choice(self.users), self.rng.choice(self.users)
+            if one != other and since[one] < inf and self.world.now - since[other] > 5.0:
+                return one, other
+        return None
+
     def looks_for(self, name: Any) -> bool:
         """Somebody on line looks for a user."""
         who = self.anybody()
@@ -338,8 +341,8 @@ class CrowdPlay(Play):
     def _sample(self) -> None:
         crowd = self.crowd
         rested = SAMPLE + self.setting.work.at_once  # what a rested desk does in that time
-        peak = float((crowd.joins.attempts - self._attempts).max(initial=0)) / rested
-        self._attempts = crowd.joins.attempts.copy()
+        peak = float((crowd.joins.attempts - self._begun).max(initial=0)) / rested
+        self._begun = crowd.joins.attempts.copy()
         if self.series:
             self.attempts_peak = max(self.attempts_peak, peak)
         alive = int(crowd.desks.alive.sum())
