@@ -144,6 +144,5 @@ def test_the_article_s_pace_wears_supernodes_down() -> None:
         for name in stage.rng.sample(stage.supernodes, 5):
             stage.stop(name)
         stage.run(70.0)
-        worst[pace] = sum(stage.attempts()), stage.series[-1]["dropped_handshakes"]
-    assert worst["classic"][0] > 2 * worst["modern"][0]
-    assert worst["classic"][1] > worst["modern"][1]
+        worst[pace] = sum(stage.attempts())
+    assert worst["classic"] > 2 * worst["modern"]
