@@ -30,7 +30,8 @@ outside: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
-	$(BIN)/python -m bench.overlay --nodes 2000 --storms --seed $(SEED)
+	$(BIN)/python -m bench.overlay --nodes 2000 --storms --crowd 0 --seed $(SEED)
+	$(BIN)/python -m bench.crowd --compare 20000 --seed $(SEED)
 
 venv: $(VENV)/.dev
 

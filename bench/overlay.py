@@ -1,10 +1,11 @@
 """What the directory costs and how it fares in storms: the code of real nodes in virtual time, beside a Kademlia.
 
-    python -m bench.overlay [--json] [--nodes 10000] [--seed 1] [--storms]
+    python -m bench.overlay [--json] [--nodes 10000] [--seed 1] [--storms] [--crowd 1000000]
 
 Ours is the scenario ``churn`` of the simulator.  The Kademlia, k = 20 and alpha = 3, has as many nodes as ours has
 supernodes, the same lifetimes, the same distances and as many records for each node; it is an ideal one, see
 ``_kademlia``.  Both also with 30 of 100 nodes dead at once.  ``--storms`` adds the scenarios of the two great outages.
+``--crowd``: so many come and go as a crowd for six minutes (0: none), for its memory and its speed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from typing import Any
 
 from bench._kademlia import kademlia
+from bench.crowd import LEAST_SPEED, MOST_MEMORY, large
 from halloo.base.address import Peer, Wire
 from halloo.base.effects import Link, Send
 from halloo.base.machine import Effects
@@ -29,6 +31,7 @@ from halloo.sim.play import Setting
 from halloo.sim.scenarios.catalogue import SCENARIOS
 
 LOOKUPS = 3_000
+CROWD_HOURS = 0.1
 STORMS = ("s-2007", "s-2010", "s-90", "s-split", "s-build")
 TARGETS: dict[str, tuple[str, float]] = {
     "search_success": (">=", 0.9999),
@@ -40,6 +43,8 @@ TARGETS: dict[str, tuple[str, float]] = {
     "node_idle_bits_per_s": ("<=", 100),
     "supernode_bytes_per_s_at_800": ("<=", 5_000),
     "world_messages_per_s": (">=", 100_000),
+    "crowd_memory_mb": ("<=", MOST_MEMORY),
+    "crowd_times_faster_than_life": (">=", LEAST_SPEED),
 }
 
 
@@ -81,7 +86,7 @@ def world_speed(pairs: int = 500, rounds: int = 400) -> float:
     return (world.delivered - before) / (time.perf_counter() - began)
 
 
-def measure(nodes: int, seed: int, *, storms: bool) -> dict[str, Any]:
+def measure(nodes: int, seed: int, *, storms: bool, crowd: int) -> dict[str, Any]:
     """All figures."""
     figures: dict[str, Any] = {"world_messages_per_s": round(world_speed())}
     setting = Setting(nodes=nodes, seed=seed, calls=min(100, nodes // 50))
@@ -98,11 +103,15 @@ def measure(nodes: int, seed: int, *, storms: bool) -> dict[str, Any]:
     if storms:
         for name in STORMS:
             figures[name] = SCENARIOS[name].play(setting, None).table()
+    if crowd:
+        figures["crowd"] = large(crowd, CROWD_HOURS, seed)
+        figures |= {name: value for name, value in figures["crowd"].items() if name.startswith("crowd_")}
     figures["reached"] = {
         name: Criterion(
             name, "", least=bound if sense == ">=" else None, most=bound if sense == "<=" else None
         ).met(figures)
         for name, (sense, bound) in TARGETS.items()
+        if crowd or not name.startswith("crowd_")
     }
     return figures
 
@@ -114,8 +123,9 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--storms", action="store_true", help="also the scenarios of outages; minutes each")
+    parser.add_argument("--crowd", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    figures = measure(arguments.nodes, arguments.seed, storms=arguments.storms)
+    figures = measure(arguments.nodes, arguments.seed, storms=arguments.storms, crowd=arguments.crowd)
     if arguments.json:
         print(json.dumps(figures))
         return

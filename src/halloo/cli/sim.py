@@ -21,10 +21,11 @@ from halloo.sim.figures import Outcome
 from halloo.sim.play import Setting
 from halloo.sim.scenarios.base import Scenario
 from halloo.sim.scenarios.catalogue import SCENARIOS
+from halloo.sim.stages import DEGREES, degree_for
 
 __all__ = ["play_one", "sim"]
 
-MOST_NODES = 200_000  # minds awake at once: some 25 kB each
+MOST_NODES = 2_000_000  # of a crowd: some 3 kB each
 BAR = 40  # characters of the progress bar
 
 
@@ -37,6 +38,7 @@ def play_one(scenario: str, setting: Setting) -> Outcome:
 @click.argument("scenario", required=False)
 @click.option("--nodes", type=click.IntRange(20, MOST_NODES), help="ordinary nodes; default: as the scenario has it")
 @click.option("--per-supernode", type=click.IntRange(1, 5_000), default=100, help="of them for each supernode (100)")
+@click.option("--degree", type=click.Choice(DEGREES), help="of truth; default: minds up to 20,000 nodes")
 @click.option("--seed", type=click.IntRange(0), default=1, help="the same seed tells the same story")
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=1, help="play so many, from --seed on")
 @click.option("--jobs", type=click.IntRange(1), help="processes at once; default: one per core")
@@ -56,6 +58,7 @@ def sim(
     scenario: str | None,
     nodes: int | None,
     per_supernode: int,
+    degree: str | None,
     seed: int,
     seeds: int,
     jobs: int | None,
@@ -89,6 +92,7 @@ def sim(
         willing=willing,
         places=places,
         stands=stands,
+        degree=degree or degree_for(many),
     )
     paces = ("modern", "classic") if timings == "both" else (timings,)
     settings = [replace(first, seed=seed + i, timings=pace) for i in range(seeds) for pace in paces]

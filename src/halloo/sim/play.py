@@ -33,13 +33,15 @@ from halloo.sim.counting import Counting
 from halloo.sim.desk import Desk, Work
 from halloo.sim.distances import MEDIAN, SPREAD, Distances
 from halloo.sim.figures import Outcome, quantile
+from halloo.sim.lifetimes import Sessions
 from halloo.sim.minds import Dweller
 from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import drawn_kind
 from halloo.sim.overview import places
+from halloo.sim.population import Churn
 from halloo.sim.quiet import BEAT, PCM
 
-__all__ = ["Play", "Setting", "Watched"]
+__all__ = ["Play", "Setting", "Share", "Watched"]
 
 SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
@@ -77,6 +79,8 @@ class Setting:
     """Share of the users who would have their machines serve others."""
     stands: float = 0.0
     """Seconds that the network stands before anything happens: who would serve has to be on line for five minutes."""
+    degree: str = ""
+    """At which degree of truth: ``minds`` or ``crowd``; empty: as fits so many nodes."""
 
     @property
     def supernodes(self) -> int:
@@ -95,7 +99,9 @@ class Watched:
 
 
 @dataclass(slots=True)
-class _Searches:
+class Share:
+    """How many were looked for, and how many were found, how soon."""
+
     asked: int = 0
     found: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -110,12 +116,11 @@ class Play:
         self, setting: Setting, *, length: float, progress: Progress | None = None, present: float = 1.0
     ) -> None:
         self.setting = setting
-        profile = profile_named(setting.timings)
         self.town = MindTown(
             setting.seed,
             setting.supernodes,
             net={"distances": Distances(setting.seed), "loss": setting.loss},
-            timings=profile.join,
+            timings=profile_named("modern").join,
             recorded=(),
             max_clients=setting.places,
             pace=Pace(setting.work.logins, max(1, int(setting.work.logins * setting.work.at_once))),
@@ -140,7 +145,7 @@ class Play:
         self.calls: list[tuple[str, str, bytes]] = []
         self._calls_wanted: dict[bytes, tuple[str, str]] = {}
         self._hung_up: dict[str, None] = {}
-        self.found_on_line, self.found_recent = _Searches(), _Searches()
+        self.found_on_line, self.found_recent = Share(), Share()
         self._searches: dict[tuple[str, int], Watched] = {}
         self.expected: dict[str, None] = {}
         """Users who should be on line."""
@@ -166,7 +171,9 @@ class Play:
     # --- the network comes up
 
     def come_up(self) -> None:
-        """Start everybody, and wait until all are on line.  Work is not limited yet."""
+        """Start everybody, and wait until all are on line.  Work is not limited yet, and all join at our pace: by the
+        article's, where nobody heeds a supernode that says later, a network never gets as far as that it could fall.
+        """
         for name in self.supernodes:
             self.start(name)
         self.world.run(20.0)
@@ -192,6 +199,10 @@ class Play:
                 "try more supernodes (--per-supernode)"
             )
         self.town.limit(self.setting.work)
+        self.town.timings = timings = profile_named(self.setting.timings).join
+        for name in self.users:
+            if self.town.runs(name):
+                self.town.node(name).join.timings = timings
         self.world.run(self.world.now + self.setting.stands)
         self._begin_calls()
         self.began = self.world.now
@@ -290,6 +301,39 @@ class Play:
             if self._progress is not None:
                 self._progress(min(1.0, (self.world.now - self.began) / self._length))
         return False
+
+    def churn(self, supernodes: Sessions, users: Sessions) -> Any:
+        """Users and supernodes that come and go."""
+        return Churn(self, supernodes, users)
+
+    def mark(self) -> None:
+        """Count what is said from here on."""
+        self.counting.mark()
+
+    def searching_said(self) -> int:
+        """How many messages of searches have been said."""
+        return self.counting.searching()
+
+    def attempts(self) -> list[int]:
+        """Logins that were begun at each supernode that is there now, since work was limited."""
+        desks = [self.world.dwellers[name].desk for name in self.supernodes_now()]
+        return [desk.attempts if desk is not None else 0 for desk in desks]
+
+    def publish_as(self, name: str, city: str) -> None:
+        """A user publishes another city."""
+        publisher = self.town.node(name).publisher
+        publisher.city = city
+        self.town.act(name, publisher.publish(self.world.now))
+
+    def tear(self, sides: dict[str, int]) -> None:
+        """From now on nothing passes between nodes of different sides; the login servers are on the first."""
+        for name, side in sides.items():
+            self.world.net.sides[self.host(name)] = side
+        self.world.net.sides[self.host("login")] = 0
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        self.world.net.sides.clear()
 
     @property
     def now(self) -> float:

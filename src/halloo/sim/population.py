@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from halloo.sim.figures import quantile
 from halloo.sim.lifetimes import DAY, Sessions, by_day
-from halloo.sim.play import Play
+
+if TYPE_CHECKING:
+    from halloo.sim.play import Play
 
 __all__ = ["Churn"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from halloo.base.machine import Message
 from halloo.messages.credential import Record
 from halloo.sim.figures import Criterion, Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import BACK_WITHIN, Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -25,7 +26,7 @@ def poisoned(message: Message) -> bool:
 
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
-    stage = Play(setting, length=LASTS + 30.0, progress=progress)
+    stage = stage_of(setting, length=LASTS + 30.0, progress=progress)
     stage.come_up()
     weak = dict.fromkeys(
         [
@@ -38,9 +39,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     at = stage.now
     whole = [name for name in stage.users if name not in weak]
     source = next(name for name in whole if name in stage.on_line)
-    publisher = stage.town.node(source).publisher
-    publisher.city = POISON
-    stage.town.act(source, publisher.publish(stage.world.now))
+    stage.publish_as(source, POISON)
     stage.world.every(LOOKS_EACH, lambda: stage.looks_for(source))
     stage.search_often(2.0, LASTS)
     calls = [call for call in stage.calls if call[0] not in weak and call[1] not in weak]

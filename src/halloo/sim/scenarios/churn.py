@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from halloo.sim.figures import Criterion, Outcome
 from halloo.sim.lifetimes import SUPERNODES, USERS
-from halloo.sim.play import Play, Progress, Setting
-from halloo.sim.population import Churn
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -17,12 +17,12 @@ SEARCHES = 12_000  # enough to see one failure in ten thousand
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     seconds = 3_600.0 * (setting.hours or HOURS)
-    stage = Play(setting, length=seconds, progress=progress)
+    stage = stage_of(setting, length=seconds, progress=progress)
     stage.come_up()
-    churn = Churn(stage, SUPERNODES, USERS)
+    churn = stage.churn(SUPERNODES, USERS)
     churn.begin()
-    stage.counting.mark()
-    before = stage.counting.searching()
+    stage.mark()
+    before = stage.searching_said()
     stage.search_often(SEARCHES / seconds, seconds - 20.0)
     churn.look_for_recent(SEARCHES / 10 / seconds)
     stage.run(seconds)
@@ -30,7 +30,7 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     asked = stage.found_on_line.asked + stage.found_recent.asked
     outcome.figures |= stage.upkeep()
     outcome.figures |= {
-        "search_messages": round((stage.counting.searching() - before) / asked, 3) if asked else None,
+        "search_messages": round((stage.searching_said() - before) / asked, 3) if asked else None,
         "share_on_line": churn.share_on_line(),
         "join_p50_s": churn.join_time(0.5),
         "join_p99_s": churn.join_time(0.99),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from halloo.sim.figures import Criterion, Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -15,7 +16,7 @@ HOURS = 1.0  # until all are there
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     lasts = 3_600.0 * (setting.hours or HOURS)
-    stage = Play(setting, length=lasts + 120.0, progress=progress, present=1 / FACTOR)
+    stage = stage_of(setting, length=lasts + 120.0, progress=progress, present=1 / FACTOR)
     stage.come_up()
     stage.search_often(2.0, lasts)
     newcomers = [name for name in stage.users if name not in stage.expected]

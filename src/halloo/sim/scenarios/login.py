@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from halloo.sim.figures import Criterion, Outcome
 from halloo.sim.lifetimes import SUPERNODES, USERS
-from halloo.sim.play import Play, Progress, Setting
-from halloo.sim.population import Churn
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -16,11 +16,11 @@ DARK = 86_400.0  # seconds
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     dark = 3_600.0 * setting.hours or DARK
-    stage = Play(setting, length=dark + 30.0, progress=progress)
+    stage = stage_of(setting, length=dark + 30.0, progress=progress)
     stage.come_up()
     stage.run(30.0)
     stage.world.kill("login")
-    churn = Churn(stage, SUPERNODES, USERS)
+    churn = stage.churn(SUPERNODES, USERS)
     churn.begin()
     stage.search_often(max(0.1, 20_000 / dark), dark)
     stage.run(dark)

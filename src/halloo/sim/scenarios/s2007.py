@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from halloo.sim.figures import Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import STORM, Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -17,7 +18,7 @@ WATCHED = 600.0  # seconds that are waited for all to be back
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     length = WITHIN + DOWN + WATCHED
-    stage = Play(setting, length=length, progress=progress)
+    stage = stage_of(setting, length=length, progress=progress)
     stage.come_up()
     stage.search_often(2.0, length)
     stage.run(30.0)

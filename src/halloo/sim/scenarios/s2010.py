@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from halloo.sim.figures import Criterion, Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import BACK_WITHIN, STORM, Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -19,7 +20,7 @@ AFTER = 400.0  # seconds that are watched when the crashes are over
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     length = 30.0 + FOR + AFTER
-    stage = Play(setting, length=length, progress=progress)
+    stage = stage_of(setting, length=length, progress=progress)
     stage.come_up()
     stage.search_often(2.0, length)
     stage.run(30.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from halloo.sim.figures import Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import Scenario, storm
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -17,7 +18,7 @@ BACK_WITHIN = 300.0  # seconds for 99 of 100 of the users
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     length = 30.0 + GONE + AFTER
-    stage = Play(setting, length=length, progress=progress)
+    stage = stage_of(setting, length=length, progress=progress)
     stage.come_up()
     stage.search_often(1.0, length)
     stage.run(30.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from halloo.sim.figures import Criterion, Outcome
-from halloo.sim.play import Play, Progress, Setting
+from halloo.sim.play import Progress, Setting
 from halloo.sim.scenarios.base import Scenario
+from halloo.sim.stages import stage_of
 
 __all__ = ["SCENARIO"]
 
@@ -16,18 +17,16 @@ ASKED = 400  # users of either half who are looked for from the other
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     length = 30.0 + TORN + HEALED + 120.0
-    stage = Play(setting, length=length, progress=progress)
+    stage = stage_of(setting, length=length, progress=progress)
     stage.come_up()
     stage.run(30.0)
     sides = {name: stage.rng.randrange(2) for name in (*stage.supernodes, *stage.users)}
     for one, other, _ in stage.calls:  # who talks is in one half with whom he talks to: else nothing could help
         sides[other] = sides[one]
-    for name, side in sides.items():
-        stage.world.net.sides[stage.host(name)] = side
-    stage.world.net.sides[stage.host("login")] = 0
+    stage.tear(sides)
     stage.run(TORN)
     on_line_torn = len(stage.on_line)
-    stage.world.net.sides.clear()
+    stage.heal()
     at = stage.now
     moved = [name for name in stage.users if name in stage.on_line]
     back = stage.until_back(at, stage.expected, HEALED)
