@@ -101,6 +101,7 @@ class CrowdPlay(Play):
         self._relays: dict[Any, list[int]] = {}
         self.found_on_line, self.found_recent = Share(), Share()
         self.shut_down = self.crashes = 0
+        self.promoted = self.demoted = 0  # nobody's role changes in a crowd
         self.attempts_peak = 0.0
         self._newest = [0, 0]
         self._present, self._length, self._progress = present, length, progress
@@ -360,6 +361,7 @@ class CrowdPlay(Play):
                 "time": round(self.now, 3),
                 "on_line": len(self.on_line),
                 "expected": len(self.expected),
+                "roles_changed": 0,
                 "supernodes": alive,
                 "joins": self.joins,
                 "losses": self.losses,
