@@ -4,7 +4,8 @@
 
 Sizes are those of signalling captured from networks of other seeds than the tables were trained on, beside zstd with a
 dictionary, and zlib with a preset one, both made from the training traffic; like our nodes, each of them may leave a
-list as it is where that is shorter.  Handshakes and letters are shown apart: what is long in them is keys, ciphertexts
+list as it is where that is shorter.  What only makes a question longer, so that its answer is no louder, is left out
+for all of them: nobody may shorten it.  Handshakes and letters are shown apart: what is long in them is keys, ciphertexts
 and signatures, which nothing compresses.  A datagram's cost is set beside a bare AES-256-GCM of the same bytes.
 """
 
@@ -33,7 +34,7 @@ from halloo.crypto.suite import Suite
 from halloo.crypto.suites import suite_named
 from halloo.link.endpoint import Endpoint
 from halloo.link.persona import Persona
-from halloo.messages import block, call, directory, overlay, path
+from halloo.messages import block, call, directory, overlay, path, role, whitepages
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.wire.buffer import Reader
@@ -49,7 +50,7 @@ TARGETS = {
     "datagram_classic_us": ("<=", 400),
 }
 NAMES = {declared.number: declared.kind.__name__ for declared in (*OPEN.values(), *SEALED.values())}
-SPOKEN = {block.__name__, directory.__name__, overlay.__name__}
+SPOKEN = {each.__name__ for each in (block, directory, overlay, role, whitepages)}
 KEYS = {declared.number for declared in OPEN.values() if declared.kind.__module__ not in SPOKEN}
 """Commands that carry keys: handshakes and letters."""
 ROUNDS = 7
@@ -61,7 +62,7 @@ HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 
 def sizes(seeds: list[int]) -> dict[str, Any]:
     """Bytes of all lists: raw, ours, zstd, zlib."""
-    trained = [encode_objects(objects) for seed in TRAINING for _, objects, _ in captured(seed)["modern"]]
+    trained = [encode_objects(_without_padding(objects)) for seed in TRAINING for _, objects, _ in captured(seed)["modern"]]
     rivals = {"zstd": _zstd(trained), "zlib": _zlib(trained)}
     figures: dict[str, Any] = {}
     by_command: dict[str, Counter[str]] = {}
@@ -84,11 +85,16 @@ def sizes(seeds: list[int]) -> dict[str, Any]:
     return figures
 
 
+def _without_padding(objects: ObjectList) -> ObjectList:
+    return [one for one in objects if one[2] != block.PADDING]
+
+
 def _totals(
     said: Captured, rivals: dict[str, Callable[[bytes], int]], by_command: dict[str, Counter[str]]
 ) -> Counter[str]:
     totals: Counter[str] = Counter()
     for number, objects, network in said:
+        objects = _without_padding(objects)
         raw = encode_objects(objects)
         ours = {"lists": 1, "raw": len(raw), "ours": len(shortest_form(objects, number, network))}
         for name, rival in rivals.items():
