@@ -190,8 +190,7 @@ def _one_asked(supernode: Any, message: Any) -> Any:
 
 def _tokens(supernode: Any) -> list[bytes]:
     """Of all that is asked in the open."""
-    doubts = [doubt.token for doubt in supernode.block._doubts.values()]
-    return [*supernode.keeper._errands, *supernode.inquiries._tokens, *doubts]
+    return [*supernode.keeper._errands, *supernode.inquiries._tokens, *supernode.block._doubts.tokens]
 
 
 def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
@@ -462,7 +461,7 @@ SUBJECTS: tuple[Subject, ...] = (
             bool(len(it.clients)),
             bool(it.block.links),
             bool(it._asked),
-            bool(it.block._dialling),
+            bool(it.block._links.dialling),
             bool(len(it.directory)),
             bool(it.keeper._errands),
         ),

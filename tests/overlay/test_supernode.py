@@ -34,11 +34,12 @@ from halloo.messages.block import (
 )
 from halloo.messages.credential import Listing, Party, Record, list_entry
 from halloo.messages.directory import AtlasAsked, AtlasTold, Found, Keep, Kept, Search, Store, Stored
-from halloo.overlay.block import DOUBT_AGAIN, DOUBT_FOR, MAX_DOUBTS, RESTATE_EVERY
+from halloo.overlay.doubt import DOUBT_AGAIN, DOUBT_FOR, MAX_DOUBTS
 from halloo.overlay.keeper import QUORUM, SPREAD_FOR
 from halloo.overlay.roster import MAX_MEMBERS, MAX_UNVOUCHED
 from halloo.overlay.search import SearchDone
 from halloo.overlay.slots import Prefix, key_of
+from halloo.overlay.stance import RESTATE_EVERY
 from halloo.overlay.supernode import MAX_ASKED, Supernode
 from halloo.sim.town import Town
 from halloo.wire.command import encode_command
@@ -184,9 +185,9 @@ def test_a_supernode_started_again_with_another_key_takes_the_place_of_the_old_o
     _old, _ = meet(supernode, 5, "alice", 20.0, listening=here)
     supernode.down(far(5), "gone", 21.0)
     new, _out = meet(supernode, 6, "bob", 21.1, listening=here)
-    (doubt,) = supernode.block._doubts.values()
+    (token,) = supernode.block._doubts.tokens
     new_node = supernode.registrar.opened(new, WALL).node
-    supernode.heard(Here(node=new_node, token=doubt.token), Wire(here), 21.2)
+    supernode.heard(Here(node=new_node, token=token), Wire(here), 21.2)
     assert [one.node for one in supernode.block.roster.members.values() if one.address == here] == [new_node]
 
 

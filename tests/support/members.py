@@ -19,9 +19,10 @@ from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Numbers
 from halloo.messages.block import SignedStanding, Standing
 from halloo.messages.credential import Claims, Entry, Listing, Notary, Party, issue, list_entry
-from halloo.overlay.block import Block, Placed
+from halloo.overlay.block import Block
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.keeper import Keeper
+from halloo.overlay.placement import Placed
 from halloo.overlay.roster import Member, Registrar
 from halloo.overlay.supernode import Supernode
 

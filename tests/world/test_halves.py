@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from members import WALL, Village, digest, entry_of
 
-from halloo.overlay.block import HALF, MERGE_AFTER, SPLIT_AT
+from halloo.overlay.halving import HALF, MERGE_AFTER, SPLIT_AT
 from halloo.overlay.slots import Prefix, key_of
 from halloo.overlay.supernode import Supernode
 

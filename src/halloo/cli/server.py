@@ -26,8 +26,8 @@ from halloo.login.watch import KeysRevoked
 from halloo.messages.login import Purpose, Verdict
 from halloo.node.descriptor import Descriptor
 from halloo.overlay.admission import Pace
-from halloo.overlay.block import MemberMet
 from halloo.overlay.clients import ClientGone, ClientTaken
+from halloo.overlay.membership import MemberMet
 from halloo.path.relayer import RelayBegan, RelayEnded
 from halloo.runtime.errands import NotDone
 from halloo.runtime.line import Capacity

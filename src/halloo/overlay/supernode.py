@@ -62,16 +62,19 @@ from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Leave, Ping
 from halloo.messages.role import ReachAnswer, ReachAsked, ReachPassed
 from halloo.messages.whitepages import FOUND_AT_ONCE, WordSearch, WordsFound
-from halloo.overlay.block import Block, Load, MemberMet, Placed
+from halloo.overlay.block import Block
 from halloo.overlay.browse import Browsed, Browses
 from halloo.overlay.clients import Clients
 from halloo.overlay.directory import Directory
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Inquiries, Learnt
 from halloo.overlay.keeper import Keeper
+from halloo.overlay.membership import MemberMet
 from halloo.overlay.need import chance, surplus
+from halloo.overlay.placement import Placed
 from halloo.overlay.retirement import Retirement
 from halloo.overlay.roster import Registrar
+from halloo.overlay.stance import Load
 from halloo.overlay.whitepages import WhitePages
 
 __all__ = ["RecordKept", "Supernode"]
@@ -187,7 +190,7 @@ class Supernode:
 
     def begin(self, now: float, since: int = 0) -> Effects:
         """Take up the duties; ``since``: the wall-clock second from which they count (0: this one)."""
-        self.block.load = self._load(now)
+        self.block.stance.load = self._load(now)
         self.look_at = now + LOOK_EVERY * (0.5 + self.rng.random() / 2)
         return self._follow(self.block.begin(now, since) + self.keeper.begin(now), now)
 
@@ -306,7 +309,7 @@ class Supernode:
     def _look(self, now: float) -> None:
         """Tell the others of our load where it has changed; tell our nodes how much they are needed."""
         self.look_at = now + LOOK_EVERY
-        load, told = self._load(now), self.block.load
+        load, told = self._load(now), self.block.stance.load
         step = max(1, self.clients.most // STEPS)
         changed = abs(load.room - told.room) >= step or abs(load.clients - told.clients) >= step
         changed |= load.refused > 2 * told.refused or load.refused < told.refused // 2

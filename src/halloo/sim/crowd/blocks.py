@@ -16,16 +16,9 @@ import numpy as np
 
 from halloo.messages.block import SignedStanding, Table
 from halloo.overlay.atlas import table_of
-from halloo.overlay.block import (
-    ALL_LINKED,
-    BEAT_EVERY,
-    BRIDGES,
-    HALF,
-    MERGE_AFTER,
-    MERGED,
-    SPLIT_AFTER,
-    SPLIT_AT,
-)
+from halloo.overlay.gossip import BEAT_EVERY
+from halloo.overlay.halving import HALF, MERGE_AFTER, MERGED, SPLIT_AFTER, SPLIT_AT
+from halloo.overlay.links import ALL_LINKED, BRIDGES
 from halloo.overlay.roster import Member, Registrar, Roster, network_of
 from halloo.overlay.seating import first_seats, next_seats
 from halloo.overlay.slots import EVERYTHING, KEY_BITS, SLOT_BITS, SLOTS, STANDBY, Key, Prefix, smallest_slot

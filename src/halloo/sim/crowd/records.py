@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from halloo.overlay.block import TABLE_EVERY
 from halloo.overlay.keeper import CHECKS, KEEP_AGAIN, KEPT_WITHIN, QUORUM, SPREAD_FOR
+from halloo.overlay.survey import TABLE_EVERY
 from halloo.sim.crowd.blocks import Blocks
 from halloo.sim.crowd.desks import Desks
 from halloo.sim.crowd.ground import NOBODY, Floats, Ground, Ints
