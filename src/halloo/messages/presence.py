@@ -137,8 +137,8 @@ class NoticeHeard(Message):
 class Unseen(Message):
     """The link to the owner of this key has ended without a goodbye, at this wall-clock second.
 
-    Taken in the open from the supernode that his record names, over a link from others of his slot; it is a doubt, never
-    a state.
+    Taken in the open from the supernode that his record names, over a link from others of his slot; it is a doubt,
+    never a state.
     """
 
     key: bytes = wide(0x01)

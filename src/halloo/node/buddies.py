@@ -41,7 +41,10 @@ GIVE_RARELY = 3_600.0  # seconds between tries, at most
 
 @dataclass(frozen=True, slots=True)
 class KeptPresence:
-    """What is kept of it when the program ends.  ``allowed``: by name, the epoch that he has; ``sights``: given to us."""
+    """What is kept of it when the program ends.
+
+    ``allowed``: by name, the epoch of the secret that he has; ``sights``: by name, the secrets that others gave us.
+    """
 
     sight: Sight | None = None
     state: Presence = Presence.ONLINE

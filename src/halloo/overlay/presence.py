@@ -20,7 +20,18 @@ from halloo.crypto.suite import Digest, Seal
 from halloo.messages.credential import Presence
 from halloo.messages.presence import TOKEN_SIZE
 
-__all__ = ["LONGEST_CHAIN", "MAX_MOOD", "PULSE_EVERY", "SECRET_SIZE", "Shown", "Sight", "linked", "links_between", "mark"]
+__all__ = [
+    "LONGEST_CHAIN",
+    "MAX_MOOD",
+    "PULSE_EVERY",
+    "SALT_SIZE",
+    "SECRET_SIZE",
+    "Shown",
+    "Sight",
+    "linked",
+    "links_between",
+    "mark",
+]
 
 SECRET_SIZE = 32  # bytes of a presence secret
 MAX_MOOD = 80  # characters of a mood

@@ -329,7 +329,8 @@ class WatchDesk:
         del held.clients[client]
         if held.clients:
             return
-        del self._topics[topic], self._alarms[topic]
+        del self._topics[topic]
+        del self._alarms[topic]
         del self._by_key[topic[0]][topic[1]]
         if not self._by_key[topic[0]]:
             del self._by_key[topic[0]]
@@ -390,14 +391,11 @@ class WatchDesk:
 
     def _pass_on(self, client: Peer) -> Effects:
         news = self._news.pop(client, _News())
-        held = {topic: one for topic in self._by_client.get(client, {}) if (one := self._topics[topic]).entry is not None}
-        records = [one.entry.record for topic in news.records if (one := held.get(topic)) is not None and one.entry]
-        told = [topic for topic in (*news.records, *news.pulses) if topic in held]
-        beats = {
-            topic[0]: held[topic].pulse
-            for topic in told
-            if (entry := held[topic].entry) is not None and held[topic].pulse != entry.listing.pulse
-        }
+        held = {topic: self._topics[topic] for topic in self._by_client.get(client, {})}
+        entries = {topic: one.entry for topic, one in held.items() if one.entry is not None}
+        records = [entries[topic].record for topic in news.records if topic in entries]
+        told = [topic for topic in (*news.records, *news.pulses) if topic in entries]
+        beats = {topic[0]: held[topic].pulse for topic in told if held[topic].pulse != entries[topic].listing.pulse}
         pulses = [Pulse(key=key.to_bytes(8, "big"), pulse=pulse) for key, pulse in beats.items()]
         doubtful = [topic for topic in (*news.doubts, *news.records) if topic in held and held[topic].doubted_at]
         doubts = [Doubt(key=topic[0].to_bytes(8, "big"), at=held[topic].doubted_at) for topic in doubtful]
