@@ -152,14 +152,14 @@ class Buddies:
     def allow(self, name: str, now: float) -> Effects:
         """Let somebody see our presence.  Raises UsageError."""
         showing = self._own()
-        if not showing.allow(name):
+        if not showing.allow(name, now + self.watching.wall):
             return []
         self._plan(now)
         return self._kept(self._node.publisher.publish(now))
 
     def deny(self, name: str, now: float) -> Effects:
         """Let him see it no longer.  Raises UsageError."""
-        if not self._own().deny(name):
+        if not self._own().deny(name, now + self.watching.wall):
             return []
         self._plan(now)
         return self._kept(self._node.publisher.publish(now))

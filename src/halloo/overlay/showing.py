@@ -71,7 +71,7 @@ class Showing:
             self.since = int(wall)
         self.state, self.invisible, self.mood, self.changed = state, invisible, said, True
 
-    def allow(self, name: str) -> bool:
+    def allow(self, name: str, wall: float) -> bool:
         """Let somebody see it; whether that is new.
 
         Raises:
@@ -85,16 +85,16 @@ class Showing:
         if len(self.allowed) >= MAX_ALLOWED:
             raise UsageError(f"no more than {MAX_ALLOWED} users can be allowed to see your presence")
         if self.sight is None:
-            self._renew()
+            self._renew(wall)
         self.allowed[name] = 0
         self.changed = True
         return True
 
-    def deny(self, name: str) -> bool:
+    def deny(self, name: str, wall: float) -> bool:
         """Let him see it no longer; whether he could.  Raises UsageError: this cannot be a name."""
         if self.allowed.pop(folded(name), None) is None:
             return False
-        self._renew()
+        self._renew(wall)
         return True
 
     def given(self, name: str, epoch: int) -> None:
@@ -135,7 +135,8 @@ class Showing:
         watched = mark(self.digest, self.sight.token(self.digest))
         return replace(listing, state=state, watch=watched, presence=self._sealed, pulse=pulse)
 
-    def _renew(self) -> None:
-        epoch = self.sight.epoch + 1 if self.sight is not None else 1
+    def _renew(self, wall: float) -> None:
+        """Epochs are seconds of the wall clock: who has lost his secret does not begin below the last one again."""
+        epoch = max(int(wall), self.sight.epoch + 1 if self.sight is not None else 1)
         self.sight = Sight(epoch, self.rng.randbytes(SECRET_SIZE))
         self._sealed, self.changed = b"", True
