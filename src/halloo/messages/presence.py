@@ -51,8 +51,8 @@ __all__ = [
 TOKEN_SIZE = 16  # bytes of a watch token, of its digest in the record, and of a pulse: nobody guesses 128 bits
 KNOWN_BY = 8  # bytes of a sealed state that name it: they are drawn
 WISHES_AT_ONCE = 16  # in one message: some 600 bytes
-NOTICED_AT_ONCE = 4  # records in one message: some 3 kB
-PULSES_AT_ONCE = 32  # in one message: some 900 bytes
+NOTICED_AT_ONCE = 2  # records in one message: some 1.6 kB, and never more than a frame takes
+PULSES_AT_ONCE = 24  # in one message: some 700 bytes
 
 
 @shape
