@@ -156,8 +156,9 @@ class Watches:
                 continue
             beside.blob, beside.pulse, beside.said = blob or beside.blob, pulse or beside.pulse, 0
             beside.doubted = max(beside.doubted, doubted)
-            lacks = self._lacks(key, beside, now)
-            self._plan(key, address, beside, min(beside.due, now + CALM) if lacks else inf)
+            watched: _Watched = self.directory.watched[key]
+            due = watched.told_at if watched.told_at > now else now + TELL_WITHIN
+            self._plan(key, address, beside, due if self._lacks(key, beside, now) else inf)
 
     def unseen(self, message: Unseen, sender: Address | Peer, now: float) -> Effects:
         """The owner's supernode, or somebody who holds the same slot, has heard that he is gone."""
@@ -242,7 +243,7 @@ class Watches:
         changed = watched.blob != listing.presence or self._doubted.get(key, (0, 0))[0] == listing.version
         due = now + (TELL_WITHIN if changed else PULSE_WITHIN * self.rng.random())
         if changed:
-            due = watched.told_at if watched.told_at > now else max(due, watched.told_at + CALM)
+            due = watched.told_at if watched.told_at >= now else max(due, watched.told_at + CALM)
             watched.told_at, watched.blob = due, listing.presence
         for address, beside in list(watched.beside.items()):
             if beside.mark != listing.watch:
