@@ -1,4 +1,4 @@
-"""What a presence secret gives: states that come back to who may read them and to nobody else, and chains that have an age."""
+"""What a presence secret gives: states that come back to who may read them and nobody else, and chains with an age."""
 
 from __future__ import annotations
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from random import Random
+
+from tests.support.members import WALL, Village, notary
+from tests.support.shown import Owner, digest
 
 from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import Send
@@ -14,8 +18,6 @@ from halloo.overlay.directory import Directory
 from halloo.overlay.slots import Key, key_of
 from halloo.overlay.watchdesk import HOLDERS_ASKED, MAX_OF_CLIENT, WatchDesk
 from halloo.overlay.watches import CALM, LEASE, MAX_PER_RECORD, SAY_AGAIN, Watches
-from tests.support.members import WALL, Village, notary
-from tests.support.shown import Owner, digest
 
 ASKER = Address.parse("198.51.100.7:5000")
 HOLDERS = [Address.parse(f"203.0.113.{i}:33033") for i in range(1, 6)]
@@ -154,7 +156,7 @@ def test_a_flapping_owner_is_told_of_once_in_five_seconds_and_last_as_he_is() ->
     said += run(watches, 60.0, hears=True)
     at = [when for when, _ in said]
     assert 4 <= len(said) <= 7
-    assert all(later - earlier >= CALM - 0.01 for earlier, later in zip(at[1:], at[2:], strict=False))
+    assert all(later - earlier >= CALM - 0.01 for earlier, later in pairwise(at[1:]))
     assert said[-1][1].records == (owner_record(watches, owner),)
 
 

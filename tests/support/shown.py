@@ -5,11 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from random import Random
 
+from tests.support.members import WALL, credential, key_named, notary, sign
+
 from halloo.crypto.plain import PLAIN
 from halloo.messages.credential import Entry, Listing, Presence, list_entry
 from halloo.overlay.presence import mark
 from halloo.overlay.showing import Showing
-from tests.support.members import WALL, credential, key_named, notary, sign
 
 __all__ = ["Owner"]
 

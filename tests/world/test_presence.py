@@ -97,7 +97,7 @@ def test_a_change_of_state_reaches_who_may_watch_and_nobody_else() -> None:
 
 
 def test_who_is_denied_is_told_nothing_more_and_the_others_still_are() -> None:
-    town = town_of(2, users=12)
+    town = town_of(2, supernodes=4, users=5)
     watchers = ["user1", "user2", "user3"]
     allow(town, "user0", *watchers)
     town.world.run(town.world.now + 30)
@@ -121,9 +121,8 @@ def test_who_is_denied_is_told_nothing_more_and_the_others_still_are() -> None:
         if name == "user2" and isinstance(event, SearchDone)
     )
     assert entry.listing.presence
+    suite, sight = town.suite, denied.sights["user0"]
     with pytest.raises(PeerError):
-        suite = town.suite
-        sight = denied.sights["user0"]
         sight.opened(entry.listing.presence, "user0", suite.digest, suite.seal, suite.seal_key_size)
     # and what he knows grows old: it is not said any more
     town.world.run(town.world.now + OLD_AFTER)
@@ -224,7 +223,7 @@ def test_an_owner_who_flaps_is_told_of_once_in_a_while_and_last_of_all_as_he_is(
 
 
 def test_an_owner_who_is_killed_is_doubted_soon_and_never_on_line_for_long() -> None:
-    town = town_of(8, users=4)
+    town = town_of(8, supernodes=4, users=3)
     allow(town, "user0", "user1")
     town.world.run(town.world.now + 1_000)
     assert now_seen(town, "user1", "user0").certainty is Certainty.SURE
@@ -239,11 +238,11 @@ def test_an_owner_who_is_killed_is_doubted_soon_and_never_on_line_for_long() -> 
 
 
 def test_without_hearsay_on_line_ends_by_its_age() -> None:
-    town = town_of(9, users=4)
+    town = town_of(9, supernodes=3, users=2)
     for one in supernodes(town).values():
         one._shown = Nothing()  # type: ignore[assignment]
     allow(town, "user0", "user1")
-    town.world.run(town.world.now + 2_000)
+    town.world.run(town.world.now + 1_950)
     assert now_seen(town, "user1", "user0").certainty is Certainty.SURE  # kept fresh by signs of life alone
     town.world.kill("user0")
     killed = town.world.now
