@@ -50,7 +50,7 @@ LEASE = 3_600.0  # seconds that a watch stands when it is not renewed
 MAX_WATCHES = 50_000  # of one holder, of all records: some 15 MB
 MAX_PER_RECORD = 1_000  # supernodes that watch one record
 TELL_WITHIN = 0.3  # seconds in which changes for one supernode are gathered
-PULSE_WITHIN = 20.0  # seconds in which signs of life are
+PULSE_WITHIN = 60.0  # seconds in which signs of life are: their age is told in minutes
 CALM = 5.0  # seconds, at least, between two states of one owner that are told
 SAY_AGAIN = (0.7, 1.5, 3.0, 60.0, 240.0, 960.0)  # seconds after which an unheard one is said again, then not any more
 MAX_UNHEARD = 4_096  # messages that are waited for
@@ -241,7 +241,7 @@ class Watches:
             return
         listing = entry.listing
         changed = watched.blob != listing.presence or self._doubted.get(key, (0, 0))[0] == listing.version
-        due = now + (TELL_WITHIN if changed else PULSE_WITHIN * self.rng.random())
+        due = now + (TELL_WITHIN if changed else PULSE_WITHIN - now % PULSE_WITHIN)
         if changed:
             due = watched.told_at if watched.told_at >= now else max(due, watched.told_at + CALM)
             watched.told_at, watched.blob = due, listing.presence
