@@ -5,8 +5,9 @@
 Sizes are those of signalling captured from networks of other seeds than the tables were trained on, beside zstd with a
 dictionary, and zlib with a preset one, both made from the training traffic; like our nodes, each of them may leave a
 list as it is where that is shorter.  What only makes a question longer, so that its answer is no louder, is left out
-for all of them: nobody may shorten it.  Handshakes and letters are shown apart: what is long in them is keys, ciphertexts
-and signatures, which nothing compresses.  A datagram's cost is set beside a bare AES-256-GCM of the same bytes.
+for all of them: nobody may shorten it.  Handshakes and letters are shown apart: what is long in them is keys,
+ciphertexts and signatures, which nothing compresses.  A datagram's cost is set beside a bare AES-256-GCM of the same
+bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from halloo.messages import block, call, directory, overlay, path, role, whitepa
 from halloo.messages.catalogue import OPEN, SEALED
 from halloo.messages.credential import Notary
 from halloo.wire.buffer import Reader
-from halloo.wire.objects import decode_objects, encode_objects, shortest_form
+from halloo.wire.objects import ObjectList, decode_objects, encode_objects, shortest_form
 
 TRAINING = (1, 2, 3, 4)
 TARGETS = {
@@ -62,7 +63,8 @@ HERE, THERE = Address.parse("192.0.2.1:1000"), Address.parse("192.0.2.2:2000")
 
 def sizes(seeds: list[int]) -> dict[str, Any]:
     """Bytes of all lists: raw, ours, zstd, zlib."""
-    trained = [encode_objects(_without_padding(objects)) for seed in TRAINING for _, objects, _ in captured(seed)["modern"]]
+    said_before = [one for seed in TRAINING for one in captured(seed)["modern"]]
+    trained = [encode_objects(_without_padding(objects)) for _, objects, _ in said_before]
     rivals = {"zstd": _zstd(trained), "zlib": _zlib(trained)}
     figures: dict[str, Any] = {}
     by_command: dict[str, Counter[str]] = {}

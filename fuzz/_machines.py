@@ -21,10 +21,11 @@ from halloo.link.notice import Carried, Down, Heard, Moved, Observed, SoundHeard
 from halloo.link.resumption import Return
 from halloo.link.tickets import HeldTicket, ticket_secret
 from halloo.messages import call as calls
-from halloo.messages import directory, overlay, path, role, whitepages
+from halloo.messages import directory, overlay, path, presence, role, whitepages
 from halloo.messages.catalogue import OPEN
 from halloo.messages.credential import Party
 from halloo.messages.link import AskTicket, Ticket
+from halloo.overlay.presence import Sight
 from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.search import SearchDone
 from halloo.path.reach import Policy
@@ -191,6 +192,31 @@ def _one_asked(supernode: Any, message: Any) -> Any:
 def _tokens(supernode: Any) -> list[bytes]:
     """Of all that is asked in the open."""
     return [*supernode.keeper._errands, *supernode.inquiries._tokens, *supernode.block._doubts.tokens]
+
+
+def _watches_hear(watches: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(sender, int):
+        return watches.unseen(message, sender, now) if isinstance(message, presence.Unseen) else []
+    address = sender.address if isinstance(sender, Wire) else LOGIN
+    match message:
+        case presence.Watch():
+            return watches.asked(message, address, now)
+        case presence.NoticeHeard():
+            address = next((said.address for said in watches._said.values()), address)
+            return watches.heard(message, address, now)
+    return watches.unseen(message, address, now)
+
+
+def _desk_hears(desk: Any, message: Any, sender: Any, now: float) -> Any:
+    if isinstance(sender, int):
+        if isinstance(message, presence.Watch):
+            return desk.wished(message, sender, now)
+        return desk.unwished(message, sender) if isinstance(message, presence.Unwatch) else []
+    asked = [address for held in desk._topics.values() for address in held.holders]
+    address = asked[message.request % len(asked)] if asked and hasattr(message, "request") else LOGIN
+    if isinstance(message, presence.Watched):
+        return desk.answered(message, address, now)
+    return desk.noticed(message, address, now) if isinstance(message, presence.Noticed) else []
 
 
 def _supernode_up(supernode: Any, rng: Random, now: float) -> Any:
@@ -427,6 +453,18 @@ _OVERLAY = {
     "_told": 800,
     "_written": 2_048,
     "_proofs": 16,
+    "watched": 50_000,
+    "fresh": 50_000,
+    "_said": 4_096,
+    "_doubted": 4_096,
+    "_topics": 20_000,
+    "_by_key": 20_000,
+    "_by_client": 800,
+    "_cookies": 2_048,
+    "_shown": 800,
+    "_news": 800,
+    "_at": 20_000,
+    "_heap": 90_000,
 }
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -517,6 +555,60 @@ SUBJECTS: tuple[Subject, ...] = (
             ]
         },
         bounds=_OVERLAY | {"_browses": 64, "_cookies": 2_048, "seen": 4 * 4_096, "questions": 128},
+    ),
+    Subject(
+        "watches",
+        lambda town: [node.supernode.watches for node in _nodes(town) if node.supernode is not None],
+        lambda it: (bool(len(it)), bool(it._said), bool(it._doubted)),
+        _watches_hear,
+        hears=(presence.Watch, presence.NoticeHeard, presence.Unseen),
+        tidings={"look": lambda it, _, now: it.look(now)},
+        real=lambda it: {
+            "key": [key.to_bytes(8, "big") for key, _ in it.directory.items()],
+            "cookie": [it._cookie(LOGIN)],
+            "request": list(it._said),
+        },
+        bounds=_OVERLAY,
+    ),
+    Subject(
+        "watchdesk",
+        lambda town: [node.supernode.watchdesk for node in _nodes(town) if node.supernode is not None],
+        lambda it: (bool(it._topics), bool(it._asked), any(one.entry is not None for one in it._topics.values())),
+        _desk_hears,
+        hears=(presence.Watch, presence.Unwatch, presence.Watched, presence.Noticed),
+        tidings={
+            "down": lambda it, rng, _: it.down(peer(rng)),
+            "placed": lambda it, _, now: it.placed(now),
+        },
+        real=lambda it: {
+            "key": [key.to_bytes(8, "big") for key, _ in it._topics],
+            "token": [token for _, token in it._topics],
+            "request": list(it._asked),
+        },
+        bounds=_OVERLAY | {"_asked": 4_096, "own": 300},
+    ),
+    Subject(
+        "watching",
+        lambda town: [node.buddies.watching for node in _nodes(town)],
+        lambda it: (bool(it._buddies), bool(it.sights), it.supernode is not None),
+        lambda it, message, sender, now: it.receive(message, sender, now) if isinstance(sender, int) else [],
+        hears=(presence.Noticed,),
+        intents={
+            "watch": lambda it, rng, now: it.watch(rng.choice(NAMES), now),
+            "unwatch": lambda it, rng, _: it.unwatch(rng.choice(NAMES)),
+            "seen": lambda it, rng, now: it.seen(rng.choice(NAMES), now),
+        },
+        tidings={
+            "attached": lambda it, rng, now: it.attached(_either(rng, None, peer(rng)), now),
+            "given": lambda it, rng, now: it.given(
+                rng.choice(NAMES), Sight(rng.getrandbits(rng.randrange(1, 41)), rng.randbytes(32)), now
+            ),
+        },
+        real=lambda it: {
+            "key": [one.key.to_bytes(8, "big") for one in it._buddies.values()],
+            "pulse": [one.pulse for one in it._buddies.values() if one.pulse],
+        },
+        bounds={"sights": 600, "_buddies": 300},
     ),
     Subject(
         "promotion",

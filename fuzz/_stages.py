@@ -12,6 +12,7 @@ from typing import Any
 
 from fuzz._machines import SUBJECTS, Subject
 from halloo.call.call import Rang
+from halloo.messages.credential import Presence
 from halloo.messages.login import Application, Purpose
 from halloo.node.profile import CLASSIC_JOIN
 from halloo.path.reach import Policy
@@ -104,6 +105,11 @@ class _Story:
             town.act("alice", town.node("alice").papers.ask.apply(application, bytes(32), world.now))
             self.live(0.5)
         self.carried()
+        town.act("alice", town.node("alice").buddies.allow("bob", world.now))
+        town.act("bob", town.node("bob").buddies.watch("alice", world.now))
+        self.live(8.0, 0.05)
+        town.act("alice", town.node("alice").buddies.show(world.now, Presence.AWAY, "tea"))
+        self.live(2.0, 0.05)
         for policy in Policy:
             call = self.dial("alice", "bob", policy)
             self.live(1.5)

@@ -111,6 +111,18 @@ def test_a_running_node_serves_the_other_verbs(tmp_path: Path) -> None:
             assert (found["complete"], found["searched"], found["blocks"]) == (True, 1, 1)
         assert (await network.once("bob", ["profile", "--json"]))["email"] == "bob@example.org"
 
+        await network.once("alice", ["presence", "--watch", "bob", "--json"])
+        await network.once("bob", ["presence", "--allow", "alice", "--json"])
+        for state, mood in (("online", ""), ("dnd", "in the choir ♪"), ("online", "")):
+            shown = await network.once("bob", ["presence", state, "--mood", mood, "--json"])
+            assert (shown["state"], shown["mood"], shown["seen_by"]) == (state, mood, "allowed")
+            assert await sees(network, "alice", "bob", (state, mood))
+        assert shown["allowed"] == [{"name": "alice", "given": True}]
+        kept = network.homes / "bob" / "identity" / "presence.json"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        await network.once("bob", ["presence", "--deny", "alice", "--json"])
+        await network.once("bob", ["presence", "away", "--json"])
+
         files = ["--in", "tone", "--out", "null"]
         answer = await network.start("bob", ["answer", "--auto", *files, "--count", "1", "--json"])
         await asyncio.sleep(1.0)
@@ -124,11 +136,24 @@ def test_a_running_node_serves_the_other_verbs(tmp_path: Path) -> None:
         assert (table["result"], table["path"]) == ("ended", "direct")
         assert table["frames_played"] > 20
         assert (await answer.line("call"))["reason"] == "alice hung up"
+        (bob,) = (await network.once("alice", ["presence", "--json"]))["watched"]
+        assert bob["state"] == "online"  # what he showed last before he was denied, with its age
+        assert bob["as_of"] is not None
 
         second = await network.run("alice", ["up", "--json"])
         failed(second, 1, "another node runs in")
 
     story(tmp_path, play, count=2)
+
+
+async def sees(network: ProcessNetwork, watcher: str, owner: str, wanted: tuple[str, str]) -> bool:
+    """Whether a watcher is told of a state and a mood, within some seconds."""
+    for _ in range(100):
+        table = await network.once(watcher, ["presence", "--json"])
+        if any((one["name"], one["state"], one["mood"]) == (owner, *wanted) for one in table["watched"]):
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 def test_every_fault_of_an_account_has_its_words_and_code(tmp_path: Path) -> None:

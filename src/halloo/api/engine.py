@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,13 @@ from halloo.api.table import browsed_table, report_table, users_table
 from halloo.base.errors import HallooError, UsageError
 from halloo.base.machine import Event
 from halloo.call.call import Answered, Ended, Interrupted, Rang, Result, Resumed
+from halloo.messages.credential import Presence
 from halloo.node.switchboard import CallReport
 from halloo.overlay.join import Joined, Lost
+from halloo.overlay.watching import BuddySeen, Certainty
 from halloo.path.reach import Policy
 from halloo.runtime.phone import Phone
+from halloo.runtime.presence import buddy_table
 from halloo.runtime.profile import Profile
 from halloo.runtime.sound import Sink, Source, open_sink, open_source
 
@@ -30,6 +34,14 @@ _OVER = {
     Result.BUSY: "BUSY",
     Result.REFUSED: "REFUSED",
     Result.UNREACHABLE: "FAILED",
+}
+
+
+_STATUS = {
+    Presence.OFFLINE: "OFFLINE",
+    Presence.ONLINE: "ONLINE",
+    Presence.AWAY: "AWAY",
+    Presence.DO_NOT_DISTURB: "DND",
 }
 
 
@@ -101,6 +113,11 @@ class Engine:
                 await self._phone.show(profile)
                 self.on_profile(profile)
                 return f"HALLOO PROFILE {json.dumps(profile.table())}"
+            case ("GET", "HALLOO", "PRESENCE"):
+                return f"HALLOO PRESENCE {json.dumps(self._phone.presences())}"
+            case ("SET", "HALLOO", "PRESENCE", *_):
+                self._phone.present(_json_of(line))
+                return f"HALLOO PRESENCE {json.dumps(self._phone.presences())}"
             case ("SEARCH", "USERS", *said):
                 found = await self._white_pages(" ".join(said), MANY_USERS)
                 return "USERS " + ", ".join(user["name"] for user in found["users"])
@@ -215,6 +232,10 @@ class Engine:
                 self._connection(event.call, "RESUMED")
             case Ended():
                 self._ended(event)
+            case BuddySeen():
+                status = _STATUS[event.state] if event.certainty is Certainty.SURE else "UNKNOWN"
+                self._tell(f"USER {event.name} ONLINESTATUS {status}")
+                self._tell(f"HALLOO BUDDY {json.dumps(buddy_table(event, time.time()))}")
 
     def _connection(self, call_id: bytes, word: str) -> None:
         """The classic language has no word for it: the status stays INPROGRESS, as the call goes on."""

@@ -7,10 +7,13 @@
     SEARCH USERS bob             -> USERS bob, bobby, …      by parts of names, city, or an e-mail address
     SEARCH HALLOO USERS 20 bob   -> HALLOO USERS {…}         the same, with how far the search came
     SET HALLOO PROFILE {…}       -> HALLOO PROFILE {…}       what the user tells of himself
+    SET HALLOO PRESENCE {…}      -> HALLOO PRESENCE {…}      state, mood, whom one allows, whom one watches
     GET CONNSTATUS               -> CONNSTATUS ONLINE
     GET HALLOO STATUS            -> HALLOO STATUS {…}        read-only snapshots, our own: JSON after the words
     PING                         -> PONG
     ERROR 2 Unknown command
+
+Of those who are watched, notifications tell: USER bob ONLINESTATUS AWAY, and HALLOO BUDDY {…} with its age.
 
 A line may begin with ``#tag``, which its reply repeats.
 """

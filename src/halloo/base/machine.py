@@ -112,6 +112,10 @@ class Alarms(Generic[Key]):
     def __len__(self) -> int:
         return len(self._at)
 
+    def at(self, key: Key) -> float:
+        """The deadline of one of them, ``inf`` when it has none."""
+        return self._at.get(key, inf)
+
     @property
     def next(self) -> float:
         """The earliest deadline, ``inf`` when there is none."""

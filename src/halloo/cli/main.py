@@ -25,6 +25,7 @@ VERBS = {
     "logout": ("account", "logout"),
     "network": ("network", "network"),
     "passwd": ("account", "passwd"),
+    "presence": ("presence", "presence"),
     "profile": ("profile", "profile"),
     "search": ("search", "search"),
     "serve": ("server", "serve"),

@@ -14,6 +14,7 @@ from halloo.base.address import Address
 from halloo.base.errors import Unusable, UsageError
 from halloo.cli.speak import Context
 from halloo.messages.login import Purpose
+from halloo.node.buddies import KeptPresence
 from halloo.node.descriptor import Descriptor
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.join import Joined
@@ -44,7 +45,9 @@ async def open_phone(
             phone.memory, warning = home.memory()
             phone.acquaintances, other = home.acquaintances()
             phone.profile, third = home.profile()
-            for words in filter(None, (warning, other, third)):
+            phone.presence, fourth = home.presence()
+            phone.on_presence = lambda kept: _keep_presence(home, logged_in.name, kept)
+            for words in filter(None, (warning, other, third, fourth)):
                 context.progress(f"Warning: {words}")
             phone.on_learnt = lambda: _keep(home, phone)
         if lending is not None:
@@ -105,6 +108,12 @@ def _keep(home: Home, phone: Phone) -> None:
     if phone.account is not None and _still(home, phone.account.name):
         home.keep_memory(phone.account.name, phone.memory)
         home.keep_acquaintances(phone.acquaintances)
+
+
+def _keep_presence(home: Home, name: str, kept: KeptPresence) -> None:
+    """Write what is shown to whom, unless its user has logged out meanwhile."""
+    if _still(home, name):
+        home.keep_presence(name, kept)
 
 
 def _keep_renewed(home: Home, renewed: Account) -> None:

@@ -8,7 +8,7 @@ once.
 
 from __future__ import annotations
 
-from halloo.messages import block, call, directory, link, log, login, overlay, path, role, whitepages
+from halloo.messages import block, call, directory, link, log, login, overlay, path, presence, role, whitepages
 from halloo.wire.command import Catalogue
 
 __all__ = ["EARLY", "OPEN", "SEALED"]
@@ -35,6 +35,11 @@ OPEN = Catalogue(
         overlay.Probe,
         overlay.ProbeAccept,
         overlay.ProbeRefuse,
+        presence.NoticeHeard,
+        presence.Noticed,
+        presence.Unseen,
+        presence.Watch,
+        presence.Watched,
         whitepages.WordSearch,
         whitepages.WordsFound,
         role.Reached,
@@ -89,6 +94,13 @@ SEALED = Catalogue(
         path.RelayOffer,
         path.RelayRefused,
         path.RelayRequest,
+        presence.Noticed,
+        presence.Unseen,
+        presence.Unwatch,
+        presence.Watch,
+        presence.WatchKey,
+        presence.WatchKeyKept,
+        presence.Watched,
         whitepages.WordSearch,
         whitepages.WordsFound,
         role.Move,

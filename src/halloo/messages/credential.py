@@ -98,6 +98,10 @@ class Listing(Shape):
 
     ``findable``: the bits of ``whitepages.Findable``, by what he may be found besides his exact name; ``email``: a
     costly digest of an address, bound to the network, of who wants to be found by it.
+
+    ``state``: what reaching him needs, and no more, unless he shows his state to everybody.  ``presence``: it, sealed
+    for those whom he allows to see it; ``watch``: a digest of the token by which he who holds the record knows them
+    (empty: nobody may watch); ``pulse``: a sign of life, the latest link of a chain (``overlay.presence``).
     """
 
     version: int = number(0x01, most=1 << 60)
@@ -110,6 +114,9 @@ class Listing(Shape):
     city: str = text(0x30, most=64, default="")
     findable: int = number(0x31, most=255, default=7)
     email: bytes = blob(0x32, most=64, default=b"")
+    watch: bytes = blob(0x33, most=16, default=b"")
+    presence: bytes = blob(0x34, most=160, default=b"")
+    pulse: bytes = blob(0x35, most=16, default=b"")
 
 
 @shape

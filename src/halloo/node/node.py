@@ -23,9 +23,10 @@ from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
 from halloo.login.watch import HeadSeen, KeysRevoked
 from halloo.media.stream import SoundStream
-from halloo.messages import block, call, directory, log, overlay, path, role, whitepages
+from halloo.messages import block, call, directory, log, overlay, path, presence, role, whitepages
 from halloo.messages import login as letters
 from halloo.messages.credential import Party, credential_of
+from halloo.node.buddies import Buddies, KeptPresence
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
 from halloo.node.roles import Roles, Served, make_supernode
@@ -42,6 +43,7 @@ from halloo.overlay.publish import Published, Publisher
 from halloo.overlay.retirement import Retired
 from halloo.overlay.search import SearchDone, Searches
 from halloo.overlay.supernode import RecordKept, Supernode
+from halloo.overlay.watching import BuddySeen
 from halloo.path.relayer import Relayer
 
 __all__ = ["Node", "NodeSetup"]
@@ -74,6 +76,8 @@ class NodeSetup:
     """What the owner of an ordinary node lends to others, should they need it."""
     served: Served | None = None
     """As what it served others until it was ended, not long ago."""
+    presence: KeptPresence = field(default_factory=KeptPresence)
+    """What its user shows, and whom he watches."""
 
 
 class Node:
@@ -88,13 +92,13 @@ class Node:
         self.observed: Address | None = None
         """Our public address, as the supernode sees it."""
         self._reachable = setup.reachable
-        self.peers, self._streams, self.requests = Numbers(), Numbers(), Numbers(rng.getrandbits(15))
+        self.peers, self.streams, self.requests = Numbers(), Numbers(), Numbers(rng.getrandbits(15))
         self.parties: dict[Peer, tuple[Party, Route]] = {}
         self._offers: dict[int, Channel] = {}
         port = setup.reachable[0].port if setup.reachable else 0
         setup.cache.pin(setup.descriptor.supernodes)
         self.cache = setup.cache
-        peers, streams, requests = self.peers, self._streams, self.requests
+        peers, streams, requests = self.peers, self.streams, self.requests
         self.join = Join(
             profile.join, setup.cache, self.id, port, rng, peers, streams, requests, wall, setup.has_proxy
         )
@@ -107,6 +111,8 @@ class Node:
         self.publisher = Publisher(
             self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
         )
+        self.buddies = Buddies(self, setup)
+        self.publisher.showing = self.buddies.showing
         own = persona.public, suite.digest, self.join
         self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng, *own)
         self.born_supernode = setup.supernode
@@ -141,7 +147,7 @@ class Node:
             out += self.calls.hang_up(active, now)
         if self.supernode is not None:
             out += self.supernode.leave(now)
-        return self._react(out + self.join.leave(), now)
+        return self._react(out + self.publisher.leave(now) + self.join.leave(), now)
 
     def act(self, effects: Effects, now: float) -> Effects:
         """Follow up what an intent of one of the machines returned: ``act(node.calls.answer(…), now)``."""
@@ -158,6 +164,7 @@ class Node:
             self._browses.wake_at,
             self.confirmation.wake_at,
             self.publisher.wake_at,
+            self.buddies.wake_at,
             self.papers.wake_at,
             self.calls.wake_at,
             self.roles.wake_at,
@@ -177,6 +184,7 @@ class Node:
             self._browses,
             self.confirmation,
             self.publisher,
+            self.buddies,
             self.papers,
             self.calls,
             self.roles,
@@ -217,6 +225,7 @@ class Node:
         if notice.inbound:
             self.roles.promotion.came(notice.route, now)
         out = self.join.up(peer, now) + self.searches.up(peer, now) + self.calls.up(peer, party, now)
+        out += self.buddies.up(peer, party, now)
         if self.relayer is not None:
             self.relayer.up(peer, self.persona.suite.digest(party.key)[:8])
         return out + (self.supernode.up(peer, party, now) if self.supernode else [])
@@ -226,6 +235,7 @@ class Node:
         self.parties.pop(peer, None)
         self.roles.down(peer)
         out = self.join.down(peer, reason, now) + self.searches.down(peer, now) + self.calls.down(peer, reason, now)
+        out += self.buddies.down(peer, reason, now)
         for token in [token for token, channel in self._offers.items() if channel.hop == peer]:
             out.append(Release(self._offers.pop(token)))
         out += self.papers.down(peer)
@@ -331,7 +341,7 @@ class Node:
         return self.papers.carry(message, sender, self.parties[sender][0].key, now)
 
     def _to_reach(self, message: Any, sender: Any, now: float) -> Effects:
-        return self.calls.relay_said(message, sender, now)
+        return self.calls.relay_said(message, sender, now) + self.buddies.relay_said(message, sender, now)
 
     def _relay_request(self, message: Any, sender: Any, now: float) -> Effects:
         if self.relayer is None or self.supernode is None or not self._name(sender):
@@ -371,6 +381,18 @@ class Node:
     def _to_call(self, message: Any, sender: Any, now: float) -> Effects:
         return self.calls.heard(message, message.call, sender, now)
 
+    def _to_watch(self, message: Any, sender: Any, now: float) -> Effects:
+        """Presence: between supernodes in the open, over a link to our supernode or from it."""
+        if isinstance(sender, int) and not isinstance(message, presence.Watch | presence.Unwatch | presence.Unseen):
+            return self.buddies.watching.receive(message, Peer(sender), now)
+        return self._to_directory(message, sender, now)
+
+    def _watched(self, message: Any, sender: Any, now: float) -> Effects:
+        return [] if isinstance(sender, int) else self._to_directory(message, sender, now)
+
+    def _watch_key(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.buddies.receive(message, sender, self.parties[sender][0], now)
+
     def _name(self, peer: Any) -> str:
         known = self.parties.get(peer)
         return known[0].name if known else ""
@@ -396,6 +418,7 @@ class Node:
         self._browses.supernode, self._browses.open_to = event.peer, open_to
         self.confirmation.attached(event.supernode, open_to=open_to)
         self.searches.elsewhere.attached(event.supernode, way)
+        self.buddies.attached(event.peer, now)
         out += self.publisher.attached(supernode, now)
         out += self.roles.promotion.attached(event.peer, now)
         out += self.roles.joined(event.observed if isinstance(way, Wire) else None, now)
@@ -411,6 +434,7 @@ class Node:
         self.online_since = inf
         self.confirmation.attached(None, open_to=False)
         self.searches.elsewhere.attached(None, None)
+        self.buddies.attached(None, now)
         gone, self._browses.supernode, self._browses.open_to = self._browses.supernode, None, False
         lost = self._browses.lost(gone, now) if gone is not None else []
         out = self.calls.attached(None, None, now) + lost
@@ -438,7 +462,10 @@ class Node:
         return self.papers.react(event, self.supernode, now)
 
     def _searched(self, event: SearchDone, now: float) -> Effects:
-        return self.calls.found(event, now)
+        return self.calls.found(event, now) + self.buddies.found(event, now)
+
+    def _buddy_seen(self, event: BuddySeen, now: float) -> Effects:
+        return self.buddies.saw(event, now)
 
     def _call_event(self, event: Answered | Ended, now: float) -> Effects:
         return self.calls.react(event, now)
@@ -524,6 +551,14 @@ class Node:
         path.RelayRefused: _to_reach,
         path.RelayOffer: _relay_offer,
         path.RelayClose: _relay_close,
+        presence.Watch: _to_watch,
+        presence.Watched: _watched,
+        presence.Unwatch: _to_watch,
+        presence.Noticed: _to_watch,
+        presence.NoticeHeard: _to_watch,
+        presence.Unseen: _to_watch,
+        presence.WatchKey: _watch_key,
+        presence.WatchKeyKept: _watch_key,
         role.ReachAsked: _to_supernode,
         role.ReachAnswer: _reach_answer,
         role.ReachPassed: _reach_passed,
@@ -547,6 +582,7 @@ class Node:
         KeysRevoked: _of_papers,
         RecordKept: _of_papers,
         SearchDone: _searched,
+        BuddySeen: _buddy_seen,
         Published: _published,
         Learnt: _looked,
         Pretended: _pretended,

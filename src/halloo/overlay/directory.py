@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from halloo.messages.credential import Entry
 from halloo.messages.whitepages import fits
@@ -23,6 +24,10 @@ class Directory:
     """Opened records by the key of their name."""
 
     digest: Callable[[bytes], bytes]
+    watched: dict[Key, Any] = field(default_factory=dict)
+    """Keys that somebody watches, by whatever the watcher keeps of them."""
+    fresh: dict[Key, None] = field(default_factory=dict)
+    """Those of them whose record is new since somebody looked."""
     _entries: dict[Key, Entry] = field(default_factory=dict)
     _index: WordIndex | None = None
 
@@ -41,6 +46,8 @@ class Directory:
             self._drop(next(iter(self._entries)))
         self._drop(key)
         self._entries[key] = entry
+        if key in self.watched:
+            self.fresh[key] = None
         if self._index is not None:
             self._index.add(key, entry)
         return True

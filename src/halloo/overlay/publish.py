@@ -4,7 +4,7 @@
       | --- Store ----------> |
       | <-- Stored ---------- |
 
-Published when a supernode is found, when something in it changes, and again every quarter of an hour.
+Published when a supernode is found, when something in it changes, again every quarter of an hour, and with the goodbye.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from halloo.base.machine import Effects, Event, Numbers
 from halloo.messages.credential import Listing, Presence, Sign, list_entry
 from halloo.messages.directory import Store, Stored
 from halloo.messages.whitepages import Findable
+from halloo.overlay.showing import Showing
 
 __all__ = ["Published", "Publisher"]
 
@@ -37,7 +38,7 @@ class Published(Event):
 
 @dataclass(slots=True)
 class Publisher:
-    """One user's record."""
+    """One user's record.  Its version is the wall clock's millisecond: who comes back at once is newer than he was."""
 
     node: bytes
     private: bytes
@@ -54,6 +55,8 @@ class Publisher:
     findable: int = int(Findable.NAME | Findable.FULL_NAME | Findable.CITY)
     email: bytes = b""
     """The costly digest of an address, if the owner wants to be found by it."""
+    showing: Showing | None = None
+    """What the owner shows of his presence, and to whom; None: nothing, to nobody."""
     _request: int = -1
     _version: int = 0
     wake_at: float = field(default=inf)
@@ -64,7 +67,7 @@ class Publisher:
             return []
         peer, address = self.supernode
         wall = int(now + self.wall)
-        self._version = max(self._version + 1, wall)
+        self._version = max(self._version + 1, int((now + self.wall) * 1000))
         self._request = self.requests() & 0xFFFF
         self.wake_at = now + RETRY
         listing = Listing(
@@ -79,14 +82,28 @@ class Publisher:
             findable=self.findable,
             email=self.email,
         )
+        if self.showing is not None:
+            listing = self.showing.filled(listing)
         record = list_entry(self.credential, listing, self.private, self.sign)
         return [Send(peer, Store(record=(record,), request=self._request))]
 
     def attached(self, supernode: tuple[Peer, Address] | None, now: float) -> Effects:
         """The supernode changed."""
         self.supernode = supernode
+        if self.showing is not None and supernode is not None:
+            self.showing.leaving = False
+            self.showing.afresh()
         self.wake_at = inf
         return self.publish(now)
+
+    def leave(self, now: float) -> Effects:
+        """Say that we go off line, before the goodbye."""
+        if self.showing is None or self.supernode is None:
+            return []
+        self.showing.leaving = True
+        out = self.publish(now)
+        self.supernode, self.wake_at = None, inf
+        return out
 
     def receive(self, message: Stored, sender: Peer, now: float) -> Effects:
         """The answer."""

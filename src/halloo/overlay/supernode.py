@@ -6,6 +6,8 @@ keeper         the records, and those on their way
 inquiries      what it asks others for its nodes
 whitepages     what it answers to who searches by words
 browses        what it searches by words itself, for its nodes that cannot
+watches        who is told when a record that it holds changes its state
+watchdesk      whom it watches for its nodes
 need           whether the block has too few supernodes, or too many
 retirement     how it lays its duties down
 
@@ -60,6 +62,7 @@ from halloo.messages.directory import (
 )
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Leave, Ping
+from halloo.messages.presence import Noticed, NoticeHeard, Unseen, Unwatch, Watch, Watched
 from halloo.messages.role import ReachAnswer, ReachAsked, ReachPassed
 from halloo.messages.whitepages import FOUND_AT_ONCE, WordSearch, WordsFound
 from halloo.overlay.block import Block
@@ -74,7 +77,10 @@ from halloo.overlay.need import chance, surplus
 from halloo.overlay.placement import Placed
 from halloo.overlay.retirement import Retirement
 from halloo.overlay.roster import Registrar
+from halloo.overlay.slots import Key, key_of
 from halloo.overlay.stance import Load
+from halloo.overlay.watchdesk import WatchDesk
+from halloo.overlay.watches import Watches
 from halloo.overlay.whitepages import WhitePages
 
 __all__ = ["RecordKept", "Supernode"]
@@ -89,6 +95,7 @@ STEPS = 8  # of our room: a load is told when it has changed by one of them
 TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
 PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
 PASS_EVERY = 20.0  # seconds, at least, between two such questions of one node
+TOLD_UNSEEN = 2  # holders that are told when one of our nodes is lost: each tells the others
 MAX_PASSING = 1_024  # nodes remembered for that
 
 
@@ -136,6 +143,10 @@ class Supernode:
     inquiries: Inquiries = field(init=False)
     whitepages: WhitePages = field(init=False)
     browses: Browses = field(init=False)
+    watches: Watches = field(init=False)
+    watchdesk: WatchDesk = field(init=False)
+    _shown: dict[Peer, Key] = field(default_factory=dict)
+    """Which of our nodes let somebody watch them, and the keys of their records."""
     _browsing: dict[int, _Browsing] = field(default_factory=dict)
     retirement: Retirement = field(init=False)
     look_at: float = inf
@@ -159,12 +170,20 @@ class Supernode:
         self.browses = Browses(
             self.notary, self.digest, atlas, self.rng, self.requests, self.wall, self.listening, own
         )
+        candidates, numbers = self.keeper.candidates, self.requests
+        self.watches = Watches(
+            self.block, directory, holds, candidates, self.digest, self.rng, numbers, self.wall
+        )
+        self.watchdesk = WatchDesk(
+            self.block, self.notary, self.digest, holds, candidates, self.listening, self.rng, numbers, self.wall
+        )
         self.retirement = Retirement(self.block, self.clients, self.keeper)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
         machines = min(self.block.wake_at, self.keeper.wake_at, self.inquiries.wake_at, self.browses.wake_at)
+        machines = min(machines, self.watches.wake_at, self.watchdesk.wake_at)
         return min(machines, self.look_at, self.retirement.wake_at)
 
     @property
@@ -222,7 +241,9 @@ class Supernode:
             self.browses.drop(number)
             del self._browsing[number]
         self._passed.pop(peer, None)
-        return self._follow(self.block.down(peer, reason, now) + self.clients.down(peer), now)
+        self.watchdesk.down(peer)
+        out = self._lost_sight(peer, now)
+        return self._follow(out + self.block.down(peer, reason, now) + self.clients.down(peer), now)
 
     def call_back(self) -> Effects:
         """Some credentials were revoked: keep no records under them, and no links."""
@@ -252,6 +273,10 @@ class Supernode:
                 return self._browse(message, sender, now)
             case AtlasAsked():
                 return self._tell_atlas(message, sender)
+            case Watch() | Unwatch():
+                return self._watch(message, sender, now)
+            case Unseen():
+                return self._follow(self.watches.unseen(message, sender, now), now)
             case ReachAsked():
                 return self._pass_on(message, sender, route, now)
             case Mesh() | Meshed() | Beat() | Summary() | News() | AtlasTold():
@@ -284,6 +309,16 @@ class Supernode:
                 return self._follow(self.inquiries.receive(message, route.address, now), now)
             case WordsFound():
                 return self._follow(self.browses.answered(message, route.address, now), now)
+            case Watch():
+                return self._follow(self.watches.asked(message, route.address, now), now)
+            case Watched():
+                return self._follow(self.watchdesk.answered(message, route.address, now), now)
+            case Noticed():
+                return self._follow(self.watchdesk.noticed(message, route.address, now), now)
+            case NoticeHeard():
+                self.watches.heard(message, route.address, now)
+            case Unseen():
+                return self._follow(self.watches.unseen(message, route.address, now), now)
             case Kept():
                 return self._follow(self.keeper.kept(message, route.address, now), now)
             case Here():
@@ -293,7 +328,8 @@ class Supernode:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
-        for machine in (self.block, self.keeper, self.inquiries, self.browses, self.retirement):
+        watching = self.watches, self.watchdesk
+        for machine in (self.block, self.keeper, self.inquiries, self.browses, self.retirement, *watching):
             if machine.wake_at <= now:
                 out += machine.wake(now)
         if self.look_at <= now:
@@ -350,6 +386,10 @@ class Supernode:
         if party is None or party.name != entry.name:
             reason = "a record is stored only by its owner"
             return [Send(sender, Stored(copies=0, reason=reason, request=message.request))]
+        if entry.listing.watch and entry.listing.state:
+            self._shown[sender] = key_of(self.digest, entry.name)
+        else:
+            self._shown.pop(sender, None)
         return [RecordKept(entry), *self._follow(self.keeper.write(entry, sender, message.request, now), now)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
@@ -427,6 +467,26 @@ class Supernode:
                 self.directory.store(learnt.entry, now + self.wall)
         return [Send(asked.peer, Found(records=records, complete=learnt.complete, request=asked.request))]
 
+    def _watch(self, message: Watch | Unwatch, sender: Peer, now: float) -> Effects:
+        """One of our nodes watches somebody, or does so no longer."""
+        if sender not in self.clients:
+            raise PeerError("a watch from somebody who is not one of our nodes")
+        if isinstance(message, Watch):
+            return self._follow(self.watchdesk.wished(message, sender, now), now)
+        self.watchdesk.unwished(message, sender)
+        return []
+
+    def _lost_sight(self, peer: Peer, now: float) -> Effects:
+        """A node of ours went without a goodbye: those who hold its record hear that it may be off line."""
+        key = self._shown.pop(peer, None)
+        if key is None or peer not in self.clients:
+            return []
+        unseen = Unseen(key=key.to_bytes(8, "big"), at=int(now + self.wall))
+        holders = self.keeper.candidates(key)
+        chosen = self.rng.sample(holders, min(TOLD_UNSEEN, len(holders)))
+        own = [self.listening] if self.keeper.holds(key) else []
+        return [Send(Wire(address), unseen) for address in [*own, *chosen]]
+
     def _tell_atlas(self, message: AtlasAsked, sender: Peer) -> Effects:
         known = dict(pairs_of(message.known))
         new = [
@@ -455,6 +515,12 @@ class Supernode:
             match effect:
                 case Placed():
                     out += [effect, *self.keeper.placed(now)]
+                    self.watchdesk.placed(now)
+                case Send() if isinstance(effect.to, Wire) and effect.to.address == self.listening:
+                    if isinstance(effect.message, Watch | Watched | Noticed | NoticeHeard | Unseen):
+                        out += self.heard(effect.message, effect.to, now)  # we hold what our own node watches
+                    else:
+                        out.append(effect)
                 case MemberMet():
                     self.clients.meet(effect.address)
                     out.append(effect)
@@ -464,4 +530,6 @@ class Supernode:
                     out += self._browsed(effect)
                 case _:
                     out.append(effect)
+        if self.directory.fresh:
+            self.watches.look(now)
         return out

@@ -4,6 +4,7 @@
     identity/account.json   name, private key, credential                    mode 0600
     identity/audit.json     what audits of the own name have seen            mode 0600
     identity/known.json     whose key was seen when                          mode 0600
+    identity/presence.json  what is shown to whom, and who is watched       mode 0600
     identity/profile.json   full name, city, e-mail, by what to be found     mode 0600
     hostcache               addresses of supernodes
     port                    the UDP and TCP port, chosen at first start
@@ -29,11 +30,13 @@ from halloo.base.errors import HallooError, PeerError, Unusable, UsageError
 from halloo.login.auditor import Memory
 from halloo.messages.credential import Claims, credential_of
 from halloo.messages.log import SignedHead
+from halloo.node.buddies import KeptPresence
 from halloo.node.descriptor import Descriptor, from_toml
 from halloo.node.roles import Served
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.promotion import Consent, Lending
 from halloo.runtime.acquaintances import Acquaintances
+from halloo.runtime.presence import presence_text, read_presence
 from halloo.runtime.profile import Profile
 
 __all__ = ["Account", "Home", "NoNetwork", "NotLoggedIn", "memory_text", "read_memory", "replace_file"]
@@ -214,6 +217,26 @@ class Home:
     def keep_profile(self, profile: Profile) -> None:
         """Write what the user tells of himself."""
         replace_file(self.path / "identity" / "profile.json", json.dumps(profile.table()).encode(), mode=0o600)
+
+    def presence(self) -> tuple[KeptPresence, str]:
+        """What is shown to whom, and who is watched; and a warning where the file was damaged (it is kept aside then).
+
+        It belongs to one name: of another one nothing is remembered.
+        """
+        path = self.path / "identity" / "presence.json"
+        try:
+            return read_presence(path.read_text("utf-8"), self.account().name), ""
+        except (FileNotFoundError, NotLoggedIn):
+            return KeptPresence(), ""
+        except (UsageError, UnicodeDecodeError, OSError) as fault:
+            kept = _set_aside(path, "damaged")
+            words = f"the presence was damaged ({fault}) and is kept as {kept}; allow anew who may see yours"
+            return KeptPresence(), words
+
+    def keep_presence(self, name: str, kept: KeptPresence) -> None:
+        """Write what is shown to whom, and who is watched."""
+        text = presence_text(kept, name)
+        replace_file(self.path / "identity" / "presence.json", text.encode(), mode=0o600)
 
     # --- host cache and port
 

@@ -20,6 +20,7 @@ from halloo.link.notice import Notice
 from halloo.link.persona import Persona
 from halloo.login.auditor import Memory
 from halloo.media.stream import SoundStream
+from halloo.node.buddies import BuddiesChanged, KeptPresence
 from halloo.node.descriptor import Descriptor
 from halloo.node.node import Node, NodeSetup
 from halloo.node.roles import Demoted, Promoted, Served
@@ -74,6 +75,10 @@ class Line:
         """What audits of the own name have seen; set it before ``open``."""
         self.profile = Profile()
         """What the user tells of himself; the same, and ``show`` from then on."""
+        self.presence = KeptPresence()
+        """What the user shows to whom, and whom he watches; set it before ``open``."""
+        self.on_presence: Callable[[KeptPresence], None] = lambda _: None
+        """Is given it whenever it has changed, so that it can be kept."""
         self.lending = Lending()
         """What the owner lends to others as a supernode, should they need it; the same."""
         self.served: Served | None = None
@@ -128,6 +133,7 @@ class Line:
             memory=self.memory,
             lending=self.lending,
             served=self.served,
+            presence=self.presence,
         )
         self._node = Node(setup)
         station.mind = self._node
@@ -245,6 +251,9 @@ class Line:
             self._start(self._neighbours.rest())
         elif isinstance(event, Lost):
             self._look_near()
+        elif isinstance(event, BuddiesChanged):
+            self.presence = self.node.buddies.kept()
+            self.on_presence(self.presence)
         elif isinstance(event, Promoted | Demoted):
             asyncio.get_running_loop().call_soon(self._role_changed, event)
         self.on_event(event)

@@ -34,6 +34,7 @@ from halloo.runtime.echo import Echo
 from halloo.runtime.errands import account_of, report_of
 from halloo.runtime.home import Account, NotLoggedIn
 from halloo.runtime.line import Line
+from halloo.runtime.presence import change, presence_table
 from halloo.runtime.profile import email_digest
 from halloo.runtime.sound import Sink, Source
 from halloo.runtime.talk import Talk
@@ -159,6 +160,15 @@ class Phone(Line):
         finally:
             exactly.cancel()
             browses.drop(number)
+
+    def present(self, changes: object) -> None:
+        """Show, allow, deny, watch, as a table says.  Raises UsageError."""
+        now = self.driver.now
+        self.driver.do(self.node.act(change(self.node.buddies, changes, now), now))
+
+    def presences(self) -> dict[str, Any]:
+        """What is shown to whom, and what is known of those who are watched."""
+        return presence_table(self.node.buddies, self.driver.now, time.time())
 
     def dial(self, name: str, policy: Policy = Policy.ANY) -> bytes:
         """Begin to call somebody; the bytes name the call.

@@ -1,0 +1,142 @@
+"""What an owner shows of himself, and to whom: the fields that his record gets each time it is published.
+
+    allow(name)  -->  his secret is to be given to ``name``
+    deny(name)   -->  a new secret, which those still allowed are to be given; what is published from then on, ``name``
+                      can neither read nor watch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from halloo.base.errors import UsageError
+from halloo.crypto.suite import Digest, Seal
+from halloo.messages.credential import Listing, Presence
+from halloo.messages.name import folded
+from halloo.overlay.presence import (
+    LONGEST_CHAIN,
+    PULSE_EVERY,
+    SALT_SIZE,
+    SECRET_SIZE,
+    Shown,
+    Sight,
+    linked,
+    mark,
+)
+
+__all__ = ["MAX_ALLOWED", "Showing"]
+
+MAX_ALLOWED = 200  # users that one may allow to see his presence: each is given a new secret when one is denied
+ROOT_SIZE = 16  # bytes of the root of a chain of signs of life
+
+
+@dataclass(slots=True)
+class Showing:
+    """One owner's presence.  ``allowed``: by name, the epoch of the secret that he was given (0: none yet)."""
+
+    name: str
+    digest: Digest
+    seal: Callable[[bytes], Seal]
+    seal_key_size: int
+    rng: Random
+    sight: Sight | None = None
+    """The secret; None while nobody was ever allowed."""
+    state: Presence = Presence.ONLINE
+    invisible: bool = False
+    """Whether those who may watch see him off line all the same."""
+    everybody: bool = False
+    """Whether the record tells his state to everybody."""
+    mood: str = ""
+    since: int = 0
+    allowed: dict[str, int] = field(default_factory=dict)
+    leaving: bool = False
+    """Whether he is going off line."""
+    changed: bool = False
+    """Whether something has to be kept that was not yet."""
+    _sealed: bytes = b""
+    _shown: Shown | None = None
+    _root: bytes = b""
+    _ends: int = 0
+    """The tick of the clock at which the chain has come to its root."""
+
+    # --- intents
+
+    def show(self, state: Presence, mood: str | None, wall: float, *, invisible: bool = False) -> None:
+        """Show another state, or another mood (None: the same).  Raises UsageError: this is no mood."""
+        said = self.mood if mood is None else mood
+        Shown(state, int(wall), said)
+        if (state, invisible) != (self.state, self.invisible):
+            self.since = int(wall)
+        self.state, self.invisible, self.mood, self.changed = state, invisible, said, True
+
+    def allow(self, name: str, wall: float) -> bool:
+        """Let somebody see it; whether that is new.
+
+        Raises:
+            UsageError: this cannot be a name, or is the own one, or there are too many.
+        """
+        name = folded(name)
+        if name == self.name:
+            raise UsageError("you see yourself already")
+        if name in self.allowed:
+            return False
+        if len(self.allowed) >= MAX_ALLOWED:
+            raise UsageError(f"no more than {MAX_ALLOWED} users can be allowed to see your presence")
+        if self.sight is None:
+            self._renew(wall)
+        self.allowed[name] = 0
+        self.changed = True
+        return True
+
+    def deny(self, name: str, wall: float) -> bool:
+        """Let him see it no longer; whether he could.  Raises UsageError: this cannot be a name."""
+        if self.allowed.pop(folded(name), None) is None:
+            return False
+        self._renew(wall)
+        return True
+
+    def given(self, name: str, epoch: int) -> None:
+        """Somebody has the secret of an epoch."""
+        if name in self.allowed and self.allowed[name] < epoch:
+            self.allowed[name] = epoch
+            self.changed = True
+
+    def waiting(self) -> list[str]:
+        """Who is allowed, and has not the secret of today."""
+        epoch = self.sight.epoch if self.sight is not None else 0
+        return [name for name, given in self.allowed.items() if given < epoch]
+
+    def afresh(self) -> None:
+        """Seal the state anew with the next record: whoever doubts that we are here shall see that we are."""
+        self._sealed = b""
+
+    # --- what the record says
+
+    def filled(self, listing: Listing) -> Listing:
+        """A listing with what its owner shows, at the second at which it is issued."""
+        hidden = self.invisible or not self.everybody
+        state = Presence.OFFLINE if self.leaving else Presence.ONLINE if hidden else self.state
+        if self.sight is None or not self.allowed:
+            return replace(listing, state=state)
+        seen = Presence.OFFLINE if self.leaving or self.invisible else self.state
+        self.since = self.since or listing.issued
+        shown = Shown(seen, listing.issued if self.leaving else self.since, self.mood)
+        tick = listing.issued // PULSE_EVERY
+        worn = bool(seen) and not tick <= self._ends <= tick + LONGEST_CHAIN
+        if not self._sealed or shown != self._shown or worn:
+            self._root, self._ends = self.rng.randbytes(ROOT_SIZE), tick + LONGEST_CHAIN
+            salt = self.rng.randbytes(SALT_SIZE)
+            seal, size = self.seal, self.seal_key_size
+            self._sealed = self.sight.sealed(shown, self.name, salt, self.digest, seal, size)
+            self._shown = shown
+        pulse = linked(self.digest, self._root, self._ends - tick) if seen else b""
+        watched = mark(self.digest, self.sight.token(self.digest))
+        return replace(listing, state=state, watch=watched, presence=self._sealed, pulse=pulse)
+
+    def _renew(self, wall: float) -> None:
+        """Epochs are seconds of the wall clock: who has lost his secret does not begin below the last one again."""
+        epoch = max(int(wall), self.sight.epoch + 1 if self.sight is not None else 1)
+        self.sight = Sight(epoch, self.rng.randbytes(SECRET_SIZE))
+        self._sealed, self.changed = b"", True
