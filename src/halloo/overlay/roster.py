@@ -1,7 +1,7 @@
 """The members of one block, as far as one of them knows: who stands how, who has gone.
 
 A member's standing is signed by itself and carries its credential, so nobody invents a member; that one has gone can be
-said by anybody, and is believed only after looking (``block.py``).
+said by anybody, and is believed only after looking (``doubt.py``).
 """
 
 from __future__ import annotations
