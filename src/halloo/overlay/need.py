@@ -24,6 +24,7 @@ LEAST = 3  # members that a block should have at least: with fewer, "not found" 
 KEPT = 10  # members below which nobody leaves for want of work: nine hold every record, one may vanish
 MILLION = 1_000_000
 GENTLY = 0.8  # of the need, what is asked for at a time, each 25 seconds: not all know yet who has just come
+SMALL_BLOCK = 6  # members of a block where only half as much is: there chance easily lets come twice as many as were meant
 MOST = 0.5  # chance told at most: a single liar does not make supernodes of all his nodes at once
 REFUSED = 1.0  # refused hosts that count at most, as a multiple of the nodes there are: who refuses may be lied to
 LIARS = 0.3  # of the members, how many may say what they like of themselves
@@ -57,7 +58,7 @@ def shortage(members: Iterable[Burdened]) -> int:
     mean = max(1.0, places / max(1, len(known)))
     waiting = min(_believed([one.refused for one in known]), REFUSED * max(clients, mean))
     short = (1 + SPARE) * (clients + waiting) - places
-    unheard = int((1 + SPARE) * waiting / mean)  # so many wait, whatever room somebody else says that he has
+    unheard = round(waiting / mean / 2)  # so many wait, whatever room others claim; some have found it since
     return max(ceil(short / mean), unheard, LEAST - len(known), 0)
 
 
@@ -67,7 +68,8 @@ def chance(members: Iterable[Burdened]) -> int:
     ready = _ready(known)
     if not ready:
         return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
-    return min(round(MOST * MILLION), round(GENTLY * shortage(known) * MILLION / ready))
+    part = GENTLY * len(known) / (len(known) + SMALL_BLOCK)
+    return min(round(MOST * MILLION), round(part * shortage(known) * MILLION / ready))
 
 
 def surplus(members: Iterable[Burdened]) -> int:
