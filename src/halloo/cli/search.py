@@ -33,7 +33,7 @@ def search(context: Context, text: str, exact: bool, limit: int, as_json: bool) 
         for user in found["users"]
     )
     if not found["users"]:
-        words = f"No user {'named ' if exact else 'for '}{text} was found."
+        words = f"No user {'with' if '@' in text else 'named'} {text} was found."
     context.result(found, words + _how_far(found), as_json=as_json)
     if not found["users"]:
         raise SystemExit(Exit.NOT_AVAILABLE)
