@@ -91,7 +91,8 @@ class Confirmation:
         holders = [one for one in self.atlas.holders(key) if one != self.supernode]
         knowing = [one for one in self.atlas.knowing(key) if one != self.supernode]
         self.rng.shuffle(knowing)
-        self._number, out = self.inquiries.ask(key, [*holders, *knowing], now, thorough=self._misses > 0)
+        thorough, own = self._misses > 0, self.supernode  # what our own one tells of it shows nothing
+        self._number, out = self.inquiries.ask(key, [*holders, *knowing], now, thorough=thorough, but=own)
         return out
 
     def learnt(self, learnt: Learnt, now: float) -> Effects:

@@ -108,13 +108,21 @@ class Inquiries:
         """Whether no more can be begun now."""
         return len(self._inquiries) >= MAX_INQUIRIES
 
-    def ask(self, key: Key, candidates: list[Address], now: float, *, thorough: bool = False) -> tuple[int, Effects]:
-        """Ask for a key; ``thorough``: take the newest of several answers.  The number names it in its event."""
+    def ask(
+        self, key: Key, candidates: list[Address], now: float, *, thorough: bool = False, but: Address | None = None
+    ) -> tuple[int, Effects]:
+        """Ask for a key; ``thorough``: take the newest of several answers.  The number names it in its event.
+
+        ``but``: who is not asked, whoever names him.
+        """
         number = self._numbers()
         ranked = sorted(candidates[:MAX_CANDIDATES], key=lambda one: self._doubtful(one, now))
         inquiry = _Inquiry(key, self.rng.randbytes(8), ranked, thorough, now + GIVE_UP, now + HEDGES[0])
         if not ranked or self.full:
             return number, [Learnt(number, key, None, complete=False, heard=0, messages=0)]
+        if but is not None:
+            inquiry.asked[but] = now
+            inquiry.referred[but] = None
         self._inquiries[number] = inquiry
         self._tokens[inquiry.token] = number
         out: Effects = []
