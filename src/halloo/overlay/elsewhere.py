@@ -19,13 +19,12 @@ from random import Random
 
 from halloo.base.address import Address, Peer, Route, Stream
 from halloo.base.effects import Link, Send, Unlink
-from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Numbers
 from halloo.messages.credential import Entry, Notary
 from halloo.messages.directory import Found, Search
 from halloo.overlay.hostcache import HostCache
-from halloo.overlay.inquiry import Learnt
-from halloo.overlay.slots import Key, key_of
+from halloo.overlay.inquiry import Learnt, record_under
+from halloo.overlay.slots import Key
 
 __all__ = ["FIRST_ELSEWHERE", "Elsewhere"]
 
@@ -107,7 +106,7 @@ class Elsewhere:
         if question is None or message.request != question.request:
             return []
         del self._questions[sender]
-        entry = self._opened(message, question.key, now)
+        entry = record_under(question.key, message, self.notary, self.digest, now + self.wall)
         told = _told(question, entry, complete=message.complete or entry is not None, heard=1)
         return [Unlink(sender, "answered"), told]
 
@@ -119,15 +118,6 @@ class Elsewhere:
                 del self._questions[peer]
                 out += [Unlink(peer, "no answer"), _told(question, None, complete=False, heard=0)]
         return out
-
-    def _opened(self, message: Found, key: Key, now: float) -> Entry | None:
-        for record in message.records[:1]:
-            try:
-                entry = self.notary.record(record, now + self.wall)
-            except PeerError:
-                return None
-            return entry if key_of(self.digest, entry.name) == key else None
-        return None
 
 
 def _told(question: _Question, entry: Entry | None, *, complete: bool, heard: int) -> Learnt:

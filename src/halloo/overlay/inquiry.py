@@ -26,7 +26,7 @@ from halloo.messages.credential import Entry, Notary
 from halloo.messages.directory import Found, Search
 from halloo.overlay.slots import Key, key_of
 
-__all__ = ["Inquiries", "Learnt"]
+__all__ = ["Inquiries", "Learnt", "record_under"]
 
 HEDGES = (0.15, 0.1, 0.1, 0.1, 0.3, 0.6)  # seconds without an answer, after which the next one is asked as well
 HEDGE_MOST = 1.0  # seconds between the ones after those
@@ -145,7 +145,7 @@ class Inquiries:
         if address not in inquiry.asked or inquiry.heard(address):
             return []
         inquiry.messages += 1
-        entry = self._opened(message, inquiry.key, now)
+        entry = record_under(inquiry.key, message, self.notary, self.digest, now + self.wall)
         if entry is None and not message.complete:
             inquiry.referred[address] = None
             self._extend(inquiry, message.others)  # it does not hold the key, and says who does
@@ -224,15 +224,6 @@ class Inquiries:
                 inquiry.candidates.insert(at, other)
         del inquiry.candidates[MAX_CANDIDATES:]
 
-    def _opened(self, message: Found, key: Key, now: float) -> Entry | None:
-        for record in message.records[:1]:
-            try:
-                entry = self.notary.record(record, now + self.wall)
-            except PeerError:
-                return None
-            return entry if key_of(self.digest, entry.name) == key else None
-        return None
-
     def _end(self, number: int, now: float) -> Effects:
         inquiry = self._inquiries.pop(number)
         del self._tokens[inquiry.token]
@@ -269,3 +260,16 @@ class Inquiries:
                 self.distrust[address] = self.distrust.get(address, 0.0) + 1.0
             elif address in self.distrust:
                 self.distrust[address] /= FORGIVEN
+
+
+def record_under(
+    key: Key, message: Found, notary: Notary, digest: Callable[[bytes], bytes], wall: float
+) -> Entry | None:
+    """The record in an answer, opened; None where there is none, it is not true, or it belongs under another key."""
+    for record in message.records[:1]:
+        try:
+            entry = notary.record(record, wall)
+        except PeerError:
+            return None
+        return entry if key_of(digest, entry.name) == key else None
+    return None

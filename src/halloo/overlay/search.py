@@ -26,13 +26,13 @@ from random import Random
 
 from halloo.base.address import Address, Peer
 from halloo.base.effects import Send
-from halloo.base.errors import PeerError, UsageError
+from halloo.base.errors import UsageError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.messages.credential import Entry, Notary
 from halloo.messages.directory import AtlasAsked, AtlasTold, Found, Search
 from halloo.overlay.atlas import ATLAS_EVERY, ATLAS_SOON, Atlas
 from halloo.overlay.elsewhere import FIRST_ELSEWHERE, Elsewhere
-from halloo.overlay.inquiry import AT_LEAST, Inquiries, Learnt
+from halloo.overlay.inquiry import AT_LEAST, Inquiries, Learnt, record_under
 from halloo.overlay.slots import Key, key_of
 
 __all__ = ["SearchDone", "Searches"]
@@ -285,13 +285,8 @@ class Searches:
         return [SearchDone(number, query.name, entries, complete, now - query.began, query.messages)]
 
     def _opened(self, message: Found, query: _Query, now: float) -> Entry | None:
-        for record in message.records[:1]:
-            try:
-                entry = self.notary.record(record, now + self.wall)
-            except PeerError:
-                return None
-            return entry if entry.name == query.name else None
-        return None
+        entry = record_under(query.key, message, self.notary, self.digest, now + self.wall)
+        return entry if entry is not None and entry.name == query.name else None
 
     def _ask_atlas(self, now: float) -> Effects:
         self._atlas_at = now + ATLAS_EVERY * (0.8 + 0.4 * self.rng.random())
