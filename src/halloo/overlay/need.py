@@ -24,7 +24,8 @@ LEAST = 3  # members that a block should have at least: with fewer, "not found" 
 KEPT = 10  # members below which nobody leaves for want of work: nine hold every record, one may vanish
 MILLION = 1_000_000
 GENTLY = 0.8  # of the need, what is asked for at a time, each 25 seconds: not all know yet who has just come
-SMALL_BLOCK = 6  # members of a block where only half as much is: chance easily lets come twice as many as were meant
+SMALL_BLOCK = 6  # members of a block where only half as much is: chance easily lets come twice as many as were meant;
+# up to LEAST nothing is held back: one too many costs less than a minute with "not found" from too few
 MOST = 0.5  # chance told at most: a single liar does not make supernodes of all his nodes at once
 REFUSED = 1.0  # refused hosts that count at most, as a multiple of the nodes there are: who refuses may be lied to
 LIARS = 0.3  # of the members, how many may say what they like of themselves
@@ -69,7 +70,8 @@ def chance(members: Iterable[Burdened]) -> int:
     if not ready:
         return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
     part = GENTLY * len(known) / (len(known) + SMALL_BLOCK)
-    return min(round(MOST * MILLION), round(part * shortage(known) * MILLION / ready))
+    called = max(part * shortage(known), GENTLY * (LEAST - len(known)))
+    return min(round(MOST * MILLION), round(called * MILLION / ready))
 
 
 def surplus(members: Iterable[Burdened]) -> int:
