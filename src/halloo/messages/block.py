@@ -7,7 +7,8 @@
       | --- Summary ---------------> |  where digests differ: the members by version
       | <-- News ------------------- |  what the other does not know yet; also as it happens
       | --- Compare ---------------> |  a digest of the records of one slot
-      | <-- Differs ---------------- |  the records in which we differ, by version
+      | <-- Compare ---------------- |  where mine is another: the digests of its parts
+      | --- Differs ---------------> |  the records in which we differ, by version
       | --- Wanted ----------------> |  send me these
       | --- Replicate -------------> |  hold these
       | <-- Replicated ------------- |
@@ -49,9 +50,12 @@ from halloo.wire.command import (
 )
 
 __all__ = [
+    "MAX_FINER",
     "MAX_GONE",
     "PADDING",
+    "PARTS",
     "STANDINGS",
+    "WHOLE",
     "Beat",
     "Compare",
     "Differs",
@@ -76,6 +80,9 @@ __all__ = [
 ]
 
 MAX_DEPTH = 32  # bits of a block's prefix: far more blocks than there are people
+MAX_FINER = MAX_DEPTH + 13  # bits of what is compared: a slot has three more, a part of it five, one of that five
+PARTS = 32  # in which the records under a prefix are compared
+WHOLE = 8  # bytes of a digest of records
 PADDING = bytes(160)  # what a question in the open is made longer by, so that its answer is no echo louder than it
 MAX_GONE = 128  # members told to have gone in one message
 STANDINGS = 6  # in one message: some 2.5 kB
@@ -178,19 +185,22 @@ class News(Message):
 
 @command(0x5D, Form.NOTICE)
 class Compare(Message):
-    """My records under a prefix (a block's and three bits more: a slot), digested in 32 parts of 8 bytes."""
+    """My records under a prefix (a block's and three bits more: a slot, or five or ten more: a part of one), digested.
 
-    depth: int = number(0x01, most=MAX_DEPTH + 3)
-    bits: int = number(0x02, most=1 << (MAX_DEPTH + 3), default=0)
-    parts: bytes = blob(0x03, least=256, most=256)
+    One digest of eight bytes is of all; 32 of them are of its 32 parts, by the next five bits of the key.
+    """
+
+    depth: int = number(0x01, most=MAX_FINER)
+    bits: int = number(0x02, most=1 << MAX_FINER, default=0)
+    parts: bytes = blob(0x03, least=WHOLE, most=PARTS * WHOLE)
 
 
 @command(0x5E, Form.NOTICE)
 class Differs(Message):
     """In these parts (a mask of 32 bits) we differ; this is what I hold in them, as (key, version)."""
 
-    depth: int = number(0x01, most=MAX_DEPTH + 3)
-    bits: int = number(0x02, most=1 << (MAX_DEPTH + 3), default=0)
+    depth: int = number(0x01, most=MAX_FINER)
+    bits: int = number(0x02, most=1 << MAX_FINER, default=0)
     parts: int = number(0x03, most=1 << 32)
     held: bytes = blob(0x04, most=16 * 256, default=b"")
 

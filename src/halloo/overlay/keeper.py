@@ -8,12 +8,8 @@
       | <- Stored |                   |                       |
       |           | --- Keep -------> (two of the others, so that no single one can pretend)
 
-    holder                        holder
-      | --- Compare ---------------> |  now and then, and when one is new there
-      | <-- Differs ---------------- |
-      | --- Replicate, Wanted -----> |
-
-Every record is opened before it is kept: who brings it is not believed.  The higher version wins everywhere.
+Those who hold a slot compare what they hold, too (``comparing``).  Every record is opened before it is kept: who brings
+it is not believed.  The higher version wins everywhere.
 """
 
 from __future__ import annotations
@@ -26,14 +22,15 @@ from random import Random
 
 from halloo.base.address import Address, Peer, Route, Wire
 from halloo.base.effects import Send
-from halloo.base.errors import Malformed, PeerError
+from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
-from halloo.messages.block import Compare, Differs, Replicate, Replicated, Wanted, paired, pairs_of
+from halloo.messages.block import Compare, Differs, Replicate, Replicated, Wanted
 from halloo.messages.credential import Entry, Notary, Record
 from halloo.messages.directory import Keep, Kept, Stored
 from halloo.overlay.block import Block
-from halloo.overlay.directory import PART_BITS, Directory
-from halloo.overlay.slots import SLOT_BITS, SLOTS, Key, Prefix, key_of, slot_of
+from halloo.overlay.comparing import COMPARE_SOON, Comparing
+from halloo.overlay.directory import Directory
+from halloo.overlay.slots import Key, key_of, slot_of
 
 __all__ = ["Keeper", "Written"]
 
@@ -45,15 +42,6 @@ CHECKS = 2  # other holders that are asked to keep what one says it keeps
 HANDED_TO = 2  # holders that say they keep what was handed on before it is forgotten here: one may lie
 CHECK_AFTER = 0.5  # seconds from his answer to those checks
 MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
-COMPARE_EVERY = 300.0  # seconds between comparisons of one slot
-COMPARE_SOON = 2.0  # seconds until the first one where a slot, or one who holds it, is new
-COMPARE_NEXT = 6.0  # seconds, about, between the first comparisons of a slot that is new: each with another holder
-WHEN_NEW = 4  # such comparisons, for some of the others may be as new
-WHEN_CHANGED = 2  # comparisons where one who holds it is new
-COMPARE_AGAIN = 1.0  # seconds until the next one where records were exchanged
-COMPARES = 40  # comparisons in a row of one slot: 256 records each
-AT_ONCE = 8  # records in one message
-WANTED_AT_ONCE = 128  # keys in one message
 HAND_ON_EVERY = 0.5  # seconds between rounds of handing on
 HANDED_ON = 10  # records in one round: 7 kB/s
 EXPIRE_EVERY = 600.0  # seconds between looks for what is too old
@@ -62,9 +50,8 @@ EXPIRE_EVERY = 600.0  # seconds between looks for what is too old
 class Timer(Enum):
     """What is waited for."""
 
-    COMPARE = 0
-    HAND_ON = 1
-    EXPIRE = 2
+    HAND_ON = 0
+    EXPIRE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +117,21 @@ class Keeper:
     newest_entry: Callable[[str], int] = _nothing_read
     """From a name to the number of its newest entry in the login servers' log, as far as we have read."""
     directory: Directory = field(init=False)
+    comparing: Comparing = field(init=False)
     timers: Timers = field(default_factory=Timers)
     _spreads: dict[int, _Spread] = field(default_factory=dict)
     _errands: dict[bytes, _Errand] = field(default_factory=dict)
-    _compare_at: dict[int, float] = field(default_factory=dict)
-    _compared: dict[int, int] = field(default_factory=dict)
-    """By slot, how many comparisons in a row have found a difference."""
-    _compare_more: dict[int, int] = field(default_factory=dict)
-    """By slot, how many comparisons more are made soon, whatever the first one finds."""
-    _holding: list[int] = field(default_factory=list)
-    _holders: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.directory = Directory(self.digest)
+        self.comparing = Comparing(self.block, self.directory, self.rng)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
         spreads = min((spread.until for spread in self._spreads.values()), default=inf)
         errands = min((min(one.until, one.again) for one in self._errands.values()), default=inf)
-        return min(self.timers.next, spreads, errands)
+        return min(self.timers.next, self.comparing.wake_at, spreads, errands)
 
     # --- intents
 
@@ -160,20 +142,7 @@ class Keeper:
 
     def placed(self, now: float) -> Effects:
         """Our place, or who holds a slot with us, has changed: compare what is new, hand on what is no longer ours."""
-        roster = self.block.roster
-        before, self._holding = self._holding, roster.slots_of(self.block.node)
-        held = {slot: tuple(one.node for one in roster.held[slot]) for slot in self._holding}
-        for slot in self._holding:
-            if slot not in before or self._holders.get(slot) != held[slot]:
-                self._compared[slot] = 0
-                new = slot not in before
-                self._compare_more[slot] = max(self._compare_more.get(slot, 0), WHEN_NEW if new else WHEN_CHANGED)
-                due = now + COMPARE_SOON * (0.5 + self.rng.random() * (1 if new else 5))
-                self._compare_at[slot] = min(self._compare_at.get(slot, inf), due)
-        self._holders = held
-        self._compare_at = {slot: at for slot, at in self._compare_at.items() if slot in held}
-        self._compare_more = {slot: more for slot, more in self._compare_more.items() if slot in held}
-        self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
+        self.comparing.placed(now)
         self.timers[Timer.HAND_ON] = min(self.timers.get(Timer.HAND_ON, inf), now + 3 * COMPARE_SOON)
         return []
 
@@ -203,12 +172,15 @@ class Keeper:
 
     def take(self, record: Record, now: float) -> Entry | None:
         """Open a record and keep it; None when it is not true.  An older one than ours changes nothing."""
+        return self._took(record, now)[0]
+
+    def _took(self, record: Record, now: float) -> tuple[Entry | None, bool]:
+        """The same; and whether it is new."""
         try:
             entry = self.notary.record(record, now + self.wall)
         except PeerError:
-            return None
-        self.directory.store(entry, now + self.wall)
-        return entry
+            return None, False
+        return entry, self.directory.store(entry, now + self.wall)
 
     # --- what is heard
 
@@ -256,24 +228,23 @@ class Keeper:
         """A message of a supernode that we have a link to.  Raises PeerError."""
         match message:
             case Replicate():
-                held = sum(self.take(record, now) is not None for record in message.records)
+                held, new = 0, list[Key]()
+                for record in message.records:
+                    entry, news = self._took(record, now)
+                    held += entry is not None
+                    new += [key_of(self.digest, entry.name)] if entry is not None and news else []
+                self.comparing.brought(new, sender, now)
                 return [Send(sender, Replicated(held=held, request=message.request))]
             case Replicated():
                 return self._replicated(message, sender)
-            case Compare():
-                return self._differs(message, sender)
-            case Differs():
-                return self._exchange(message, sender, now)
-            case Wanted():
-                return self._send(sender, _keys(message.keys))
+            case Compare() | Differs() | Wanted():
+                return self.comparing.receive(message, sender, now)
         return []
 
     def wake(self, now: float) -> Effects:
         """Do what is due."""
-        out: Effects = []
+        out: Effects = self.comparing.wake(now) if self.comparing.wake_at <= now else []
         due = self.timers.due(now)
-        if Timer.COMPARE in due:
-            out += self._compare(now)
         if Timer.HAND_ON in due:
             out += self._hand_on(now)
         if Timer.EXPIRE in due:
@@ -281,7 +252,7 @@ class Keeper:
             self.directory.expire(now + self.wall)
         for number in [number for number, spread in self._spreads.items() if spread.until <= now]:
             spread = self._spreads.pop(number)
-            self._compare_soon(slot_of(spread.key, self.block.roster.prefix.depth), now)
+            self.comparing.soon(slot_of(spread.key, self.block.roster.prefix.depth), now)
             out += self._answer(spread)
         for token, errand in list(self._errands.items()):
             if errand.until <= now:
@@ -302,7 +273,7 @@ class Keeper:
         news = self.directory.store(entry, now + self.wall)
         links = [self.block.links[one.node] for one in held if one.node in self.block.links] if news else []
         if news and len(links) + 1 < len(held):
-            self._compare_soon(slot, now)  # a link that does not stand yet, or breaks just now
+            self.comparing.soon(slot, now)  # a link that does not stand yet, or breaks just now
         copies = 1 if news else len(held)
         need = min(QUORUM, 1 + len(links))
         spread = _Spread(asker, request, token, entry.name, key, copies, list(links), need, now + SPREAD_FOR)
@@ -414,100 +385,3 @@ class Keeper:
             if left < HANDED_ON:
                 self.timers[Timer.HAND_ON] = now + KEPT_WITHIN  # look whether all were taken
         return out
-
-    # --- comparing
-
-    def _slot_prefix(self, slot: int) -> Prefix:
-        prefix = self.block.roster.prefix
-        return Prefix(prefix.depth + SLOT_BITS, prefix.bits << SLOT_BITS | slot)
-
-    def _compare_soon(self, slot: int, now: float) -> None:
-        """Some who hold a slot were not reached: they shall have what they missed."""
-        if slot in self._compare_at:
-            self._compare_more[slot] = max(self._compare_more.get(slot, 0), WHEN_CHANGED)
-            self._compare_at[slot] = min(self._compare_at[slot], now + COMPARE_NEXT)
-            self.timers[Timer.COMPARE] = min(self.timers.get(Timer.COMPARE, inf), self._compare_at[slot])
-
-    def _fellows(self, slot: int) -> list[Peer]:
-        held = self.block.roster.held[slot]
-        return [self.block.links[one.node] for one in held if one.node in self.block.links]
-
-    def _compare(self, now: float) -> Effects:
-        out: Effects = []
-        for slot, at in list(self._compare_at.items()):
-            if at > now:
-                continue
-            more = self._compare_more.pop(slot, 0)
-            pause = COMPARE_NEXT if more > 1 else COMPARE_EVERY
-            self._compare_at[slot] = now + pause * (0.8 + 0.4 * self.rng.random())
-            if more > 1:
-                self._compare_more[slot] = more - 1
-            fellows = self._fellows(slot)
-            if fellows:
-                prefix = self._slot_prefix(slot)
-                compare = Compare(depth=prefix.depth, bits=prefix.bits, parts=self.directory.parts(prefix))
-                out.append(Send(self.rng.choice(fellows), compare))
-            elif len(self.block.roster.held[slot]) > 1:
-                self._compare_at[slot] = now + COMPARE_SOON  # the links do not stand yet
-                self._compare_more[slot] = more
-        self.timers[Timer.COMPARE] = min(self._compare_at.values(), default=inf)
-        return out
-
-    def _differs(self, message: Compare, sender: Peer) -> Effects:
-        prefix = Prefix(message.depth, message.bits)
-        _check_prefix(prefix)
-        own = self.directory.parts(prefix)
-        differing = [
-            at for at in range(1 << PART_BITS) if own[8 * at : 8 * at + 8] != message.parts[8 * at : 8 * at + 8]
-        ]
-        if not differing:
-            return []
-        by_part: dict[int, list[tuple[int, int]]] = {at: [] for at in differing}
-        for part, key, version in self.directory.under(prefix):
-            if part in by_part:
-                by_part[part].append((key, version))
-        mask = 0
-        held: list[tuple[int, int]] = []
-        for part in differing:
-            if mask and len(held) + len(by_part[part]) > 256:
-                break
-            mask |= 1 << part
-            held += by_part[part][:256]
-        return [Send(sender, Differs(depth=prefix.depth, bits=prefix.bits, parts=mask, held=paired(held[:256])))]
-
-    def _exchange(self, message: Differs, sender: Peer, now: float) -> Effects:
-        prefix = Prefix(message.depth, message.bits)
-        _check_prefix(prefix)
-        theirs = dict(pairs_of(message.held))
-        mine = {key: version for part, key, version in self.directory.under(prefix) if message.parts >> part & 1}
-        give = [key for key, version in mine.items() if theirs.get(key, 0) < version]
-        want = [key for key, version in theirs.items() if mine.get(key, 0) < version]
-        out = self._send(sender, give[:WANTED_AT_ONCE])
-        if want:
-            keys = b"".join(key.to_bytes(8, "big") for key in want[:WANTED_AT_ONCE])
-            out.append(Send(sender, Wanted(keys=keys)))
-        slot = prefix.bits & (SLOTS - 1)
-        if (give or want) and slot in self._compare_at and self._slot_prefix(slot) == prefix:
-            self._compared[slot] = self._compared.get(slot, 0) + 1
-            if self._compared[slot] < COMPARES:
-                self._compare_at[slot] = min(self._compare_at[slot], now + COMPARE_AGAIN)
-                self.timers[Timer.COMPARE] = min(self.timers.get(Timer.COMPARE, inf), now + COMPARE_AGAIN)
-        return out
-
-    def _send(self, peer: Peer, keys: list[Key]) -> Effects:
-        entries = [entry for key in keys if (entry := self.directory.find(key, 0.0)) is not None]
-        return [
-            Send(peer, Replicate(records=tuple(entry.record for entry in entries[at : at + AT_ONCE]), request=0))
-            for at in range(0, len(entries), AT_ONCE)
-        ]
-
-
-def _keys(packed: bytes) -> list[Key]:
-    if len(packed) % 8:
-        raise Malformed("a list of keys that ends within one")
-    return [int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)]
-
-
-def _check_prefix(prefix: Prefix) -> None:
-    if prefix.depth < SLOT_BITS or prefix.bits >> prefix.depth:
-        raise Malformed("a slot that there cannot be")

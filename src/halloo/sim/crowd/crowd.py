@@ -20,9 +20,9 @@ from halloo.messages.name import folded
 from halloo.overlay.admission import Pace
 from halloo.overlay.atlas import ATLAS_EVERY
 from halloo.overlay.block import LOOK_FOR
+from halloo.overlay.comparing import AT_ONCE, COMPARE_EVERY, COMPARE_SOON
 from halloo.overlay.doubt import DOUBT_FOR, REVIVE_EVERY
 from halloo.overlay.gossip import BEAT_EVERY
-from halloo.overlay.keeper import AT_ONCE, COMPARE_EVERY, COMPARE_SOON
 from halloo.overlay.ladder import JoinTimings
 from halloo.overlay.publish import AGAIN
 from halloo.overlay.roster import Registrar

@@ -14,7 +14,7 @@ from halloo.messages.block import Replicate
 from halloo.messages.directory import AtlasTold
 from halloo.messages.overlay import Attached, ProbeRefuse
 from halloo.overlay.atlas import table_of
-from halloo.overlay.keeper import AT_ONCE
+from halloo.overlay.comparing import AT_ONCE
 from halloo.sim.distances import Distances
 from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import KINDS
