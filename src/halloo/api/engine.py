@@ -204,10 +204,10 @@ class Engine:
 
     async def _white_pages(self, said: str, limit: int) -> dict[str, Any]:
         entries, page = await self._phone.browse(said, limit)
-        return browsed_table(entries, page, self._phone.descriptor.ways.suite.digest)
+        return browsed_table(entries, page, self._phone.descriptor.ways.suite.digest, time.time())
 
     async def _user(self, name: str) -> dict[str, Any]:
-        return users_table(await self._phone.search(name), self._phone.descriptor.ways.suite.digest)
+        return users_table(await self._phone.search(name), self._phone.descriptor.ways.suite.digest, time.time())
 
     # --- events
 

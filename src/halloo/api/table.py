@@ -41,15 +41,17 @@ def report_table(report: CallReport, key_change: KeyChange | None = None) -> dic
     }
 
 
-def users_table(done: SearchDone, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
-    """What ``search --exact`` prints; ``digest`` makes the fingerprints."""
-    return {"users": [_user(entry, digest) for entry in done.entries], "complete": done.complete}
+def users_table(done: SearchDone, digest: Callable[[bytes], bytes], wall: float) -> dict[str, Any]:
+    """What ``search --exact`` prints; ``digest`` makes the fingerprints, ``wall`` is now."""
+    return {"users": [_user(entry, digest, wall) for entry in done.entries], "complete": done.complete}
 
 
-def browsed_table(entries: Iterable[Entry], page: Browsed, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
+def browsed_table(
+    entries: Iterable[Entry], page: Browsed, digest: Callable[[bytes], bytes], wall: float
+) -> dict[str, Any]:
     """What ``search`` prints of a search by words."""
     return {
-        "users": [_user(entry, digest) for entry in entries],
+        "users": [_user(entry, digest, wall) for entry in entries],
         "complete": page.complete,
         "searched": page.searched,
         "blocks": page.blocks,
@@ -57,12 +59,13 @@ def browsed_table(entries: Iterable[Entry], page: Browsed, digest: Callable[[byt
     }
 
 
-def _user(entry: Entry, digest: Callable[[bytes], bytes]) -> dict[str, Any]:
+def _user(entry: Entry, digest: Callable[[bytes], bytes], wall: float) -> dict[str, Any]:
     return {
         "name": entry.name,
         "full_name": entry.listing.full_name,
         "city": entry.listing.city,
-        "online": bool(entry.listing.state),
+        "online": entry.listing.on_line(wall),
+        "seen": entry.listing.issued,
         "fingerprint": grouped(digest(entry.claims.key)[:16]),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from halloo.cli.session import online_phone, running_node
 from halloo.cli.speak import Context, Exit, run
 from halloo.messages.name import folded
 from halloo.messages.whitepages import query_of
+from halloo.runtime.presence import span
 
 __all__ = ["search"]
 
@@ -29,7 +31,7 @@ def search(context: Context, text: str, exact: bool, limit: int, as_json: bool) 
     """
     found = run(_exactly(context, folded(text)) if exact else _in_the_white_pages(context, text, limit))
     words = "\n".join(
-        f"{user['name']:20} {'on line' if user['online'] else 'off line':9} {user['full_name']} {user['city']}".rstrip()
+        f"{user['name']:20} {_seen(user):22} {user['full_name']} {user['city']}".rstrip()
         for user in found["users"]
     )
     if not found["users"]:
@@ -37,6 +39,10 @@ def search(context: Context, text: str, exact: bool, limit: int, as_json: bool) 
     context.result(found, words + _how_far(found), as_json=as_json)
     if not found["users"]:
         raise SystemExit(Exit.NOT_AVAILABLE)
+
+
+def _seen(user: dict[str, Any]) -> str:
+    return "on line" if user["online"] else f"last seen {span(time.time() - user['seen'])} ago"
 
 
 def _how_far(found: dict[str, Any]) -> str:
@@ -58,7 +64,7 @@ async def _exactly(context: Context, name: str) -> dict[str, Any]:
             found: dict[str, Any] = json.loads(reply.removeprefix(f"HALLOO USER {name} "))
             return found
     async with online_phone(context, account=False) as phone:
-        return users_table(await phone.search(name), phone.descriptor.ways.suite.digest)
+        return users_table(await phone.search(name), phone.descriptor.ways.suite.digest, time.time())
 
 
 async def _in_the_white_pages(context: Context, said: str, limit: int) -> dict[str, Any]:
@@ -71,4 +77,4 @@ async def _in_the_white_pages(context: Context, said: str, limit: int) -> dict[s
             return found
     async with online_phone(context, account=False) as phone:
         entries, page = await phone.browse(said, limit)
-        return browsed_table(entries, page, phone.descriptor.ways.suite.digest)
+        return browsed_table(entries, page, phone.descriptor.ways.suite.digest, time.time())

@@ -51,6 +51,7 @@ __all__ = [
 MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signature, twice over
 MAX_RECORD = 2_048  # bytes: a credential, a listing and a signature
 CLOCK_TOLERANCE = 300  # seconds that two machines' clocks may differ before a fresh credential is refused
+LEASE = 1_800.0  # seconds for which a record is believed that says where its owner is; he publishes it twice meanwhile
 _SIGNED_CLAIMS = b"halloo credential\n"
 _SIGNED_LISTING = b"halloo listing\n"
 
@@ -117,6 +118,10 @@ class Listing(Shape):
     watch: bytes = blob(0x33, most=16, default=b"")
     presence: bytes = blob(0x34, most=160, default=b"")
     pulse: bytes = blob(0x35, most=16, default=b"")
+
+    def on_line(self, wall: float) -> bool:
+        """Whether its owner is on line, as far as it can tell at ``wall``, the seconds of the wall clock."""
+        return bool(self.state) and wall < self.issued + LEASE
 
 
 @shape

@@ -14,7 +14,7 @@ from halloo.overlay.presence import SECRET_SIZE, Shown, Sight
 from halloo.overlay.showing import MAX_ALLOWED
 from halloo.overlay.watching import MAX_BUDDIES, MAX_SIGHTS, BuddySeen, Certainty
 
-__all__ = ["STATES", "buddy_table", "change", "presence_table", "presence_text", "read_presence"]
+__all__ = ["STATES", "buddy_table", "change", "presence_table", "presence_text", "read_presence", "span"]
 
 STATES = {
     "online": (Presence.ONLINE, False),
@@ -137,11 +137,11 @@ def buddy_table(seen: BuddySeen, wall: float) -> dict[str, Any]:
 
 
 def _words(seen: BuddySeen, wall: float) -> str:
-    said, ago = _WORDS[seen.state], _span(wall - seen.as_of)
+    said, ago = _WORDS[seen.state], span(wall - seen.as_of)
     mood = f": {seen.mood}" if seen.mood else ""
     match seen.certainty:
         case Certainty.SURE if not seen.state:
-            return f"{said} for {_span(wall - seen.since)}{mood}"
+            return f"{said} for {span(wall - seen.since)}{mood}"
         case Certainty.SURE:
             return f"{said}, as of {ago} ago{mood}"
         case Certainty.DOUBTED:
@@ -151,7 +151,8 @@ def _words(seen: BuddySeen, wall: float) -> str:
     return "not known: he has not allowed it, or was not found yet"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """How long that is, in words, by the largest unit."""
     for unit, word in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if seconds >= unit:
             return f"{int(seconds // unit)} {word}"
