@@ -59,6 +59,23 @@ def test_a_scenario_has_the_same_figures_at_both_degrees() -> None:
     assert crowd.map
 
 
+@pytest.mark.parametrize(("name", "dead"), [("s-2010", 0.28), ("s-2007", 0.4)])
+def test_in_a_storm_supernodes_die_and_their_nodes_lose_them(name: str, dead: float) -> None:
+    outcome = SCENARIOS[name].play(Setting(nodes=1_000, per_supernode=50, calls=6, degree="crowd"), None)
+    figures = outcome.figures
+    assert figures["losses"] >= 0.8 * dead * 1_000
+    assert figures["on_line_least"] <= (1 - dead / 2) * 1_000
+    assert figures["back_after_s"] is not None
+    assert figures["calls_lost"] == 0
+
+
+def test_the_command_that_is_said_to_play_it_again_names_the_degree() -> None:
+    asked = ["sim", "s-2010", "--nodes", "200", "--degree", "crowd", "--places", "22"]
+    told = CliRunner().invoke(cli, [*asked, "--json"])
+    assert told.exit_code != 0  # who is left has no room for all, and nobody is promoted in a crowd
+    assert "again: halloo sim s-2010 --nodes 200 --seed 1 --degree crowd --places 22" in told.stderr
+
+
 def test_one_seed_tells_one_story() -> None:
     def told(seed: int) -> str:
         stage = CrowdPlay(Setting(nodes=300, calls=4, seed=seed), length=60.0)

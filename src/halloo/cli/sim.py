@@ -219,6 +219,7 @@ def _again(outcome: Outcome, setting: Setting, calls: int | None) -> str:
     words = [f"halloo sim {outcome.scenario} --nodes {outcome.nodes} --seed {outcome.seed}"]
     options: list[tuple[str, object, object]] = [
         ("timings", outcome.timings, "modern"),
+        ("degree", setting.degree, degree_for(setting.nodes)),
         ("per-supernode", setting.per_supernode, 100),
         ("logins", setting.work.logins, 2.0),
         ("calls", calls, None),

@@ -48,7 +48,6 @@ __all__ = ["Crowd", "noticed_after"]
 TICK = 1 / 16  # seconds: below most round trips, and a sum without rounding
 SECOND = 16  # ticks
 KNOWN = 20  # supernodes that each node knows from an earlier run, besides those of the description
-MOST_CLIENTS = 800
 SEEN_GONE = BEAT_EVERY / 2 + Reliable().give_up + DOUBT_FOR  # seconds until a block takes one for gone who is
 SEATED = LOOK_FOR + 1.0  # seconds from its begin until a supernode has found its block
 TOGETHER = REVIVE_EVERY + DOUBT_FOR + 3 * COMPARE_SOON  # seconds until a block that was torn knows the same again
@@ -56,10 +55,11 @@ SYNCED = 2 * COMPARE_SOON  # seconds from then on until it has the records that 
 
 
 class Crowd:
-    """``users`` rows and ``supernodes`` supernodes.  Rows and supernodes are known by number."""
+    """``users`` rows, and ``supernodes`` supernodes of ``places`` each.  Rows and supernodes are known by number."""
 
     def __init__(
-        self, seed: int, users: int, supernodes: int, *, timings: JoinTimings, pace: Pace, loss: float, boxes: bool
+        self, seed: int, users: int, supernodes: int, *, timings: JoinTimings, pace: Pace, places: int, loss: float,
+        boxes: bool,
     ) -> None:
         self.now = 0.0
         self.chance = chance = np.random.Generator(np.random.PCG64([seed, 3]))
@@ -72,7 +72,7 @@ class Crowd:
         self.ledger = Ledger(users, supernodes, self.sizes)
         self.rows = Rows(users, timings.ladder.entries)
         self.caches = Caches(users, min(FIRST_ADDRESSES, supernodes), chance)
-        self.desks = Desks(seed, supernodes, digest, pace, MOST_CLIENTS)
+        self.desks = Desks(seed, supernodes, digest, pace, places)
         registrar = Registrar(self.town.notary, digest, (), b"", b"", b"", "", self.town.suite.identity.sign)
         self.blocks = Blocks(registrar, Random(f"{seed}/blocks"), self._holds_more)
         keys = np.fromiter((key_of(digest, folded(f"user{i}")) for i in range(users)), np.uint64, users)

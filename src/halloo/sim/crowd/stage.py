@@ -85,7 +85,7 @@ class CrowdPlay(Play):
         pace = Pace(work.logins, max(1, int(work.logins * work.at_once)))
         self.crowd = Crowd(
             setting.seed, setting.nodes, setting.supernodes, timings=profile_named("modern").join, pace=pace,
-            loss=setting.loss, boxes=setting.boxes,
+            places=setting.places, loss=setting.loss, boxes=setting.boxes,
         )
         self.world: Any = _World(self.crowd)
         self.searching = Searching(self.crowd, setting.seed, setting.loss)
@@ -335,9 +335,13 @@ class CrowdPlay(Play):
 
     # --- what is counted
 
+    def ordinary(self) -> Any:
+        """Users who are no supernodes: nobody's role changes in a crowd."""
+        return self.users
+
     def supernodes_now(self) -> Any:
         """Who is a supernode now."""
-        return np.flatnonzero(self.crowd.desks.alive)
+        return (self.setting.nodes + np.flatnonzero(self.crowd.desks.alive)).tolist()
 
     def _sample(self) -> None:
         crowd = self.crowd
