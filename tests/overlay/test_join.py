@@ -326,6 +326,52 @@ def test_a_neighbour_who_tells_of_thousands_makes_no_storm() -> None:
     assert len(sky.probes) < 120
 
 
+# --- liars
+
+
+def attached_to_a_liar(habit: str) -> Sky:
+    """One who has caught his supernode, while all others are ``habit``."""
+    sky = Sky({place(0): "takes"})
+    sky.do(sky.join.begin(sky.now))
+    sky.run(5.0)
+    assert sky.join.supernode == place(0)
+    sky.habits.update({place(number): habit for number in range(1, 6)})
+    sky.join.cache.pin(sky.habits)
+    sky.do(sky.join.shun(sky.now))
+    return sky
+
+
+def test_who_has_caught_a_liar_looks_again_until_another_has_room() -> None:
+    sky = attached_to_a_liar("full")
+    sky.run(100.0)
+    assert sky.join.supernode == place(0)
+    assert sky.join.state is State.ATTACHED, "it serves us as well as it can"
+    sky.habits.update({place(number): "takes" for number in range(1, 6)})
+    sky.run(61.0)
+    assert sky.join.supernode not in (place(0), None)
+    assert [type(event) for event in sky.events] == [Joined, Joined], "without having been off line"
+    before = len(sky.probes)
+    sky.run(1.0)
+    assert len(sky.probes) == before
+
+
+def test_who_flees_asks_nobody_before_the_time_that_he_named() -> None:
+    sky = attached_to_a_liar("full")
+    sky.run(600.0)
+    last: dict[Address, float] = {}
+    for at, address in [(at, address) for at, address, probe in sky.probes if not probe.only_asking]:
+        assert at - last.get(address, -1e9) >= 60.0
+        last[address] = at
+    assert place(0) not in sky.asked()[1:]
+    assert len(sky.probes) >= 5 * 7
+
+
+def test_who_flees_takes_his_place_in_a_line() -> None:
+    sky = attached_to_a_liar("busy")
+    sky.run(60.0)
+    assert sky.join.supernode not in (place(0), None)
+
+
 # --- nonsense
 
 

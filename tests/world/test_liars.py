@@ -74,3 +74,54 @@ def test_liars_who_hold_records_make_nobody_leave_a_true_supernode() -> None:
             town.act(f"user{i}", node.publisher.publish(town.world.now))
         town.world.run(town.world.now + 60.0)
     assert town.world.events(Pretended) == []
+
+
+def stays_at_a_pretender(lie: str, kind: BoxKind | None, within: float) -> MindTown:
+    """Ada has nobody but a pretender to attach to; Bob, who came before, looks for her after a while."""
+    town = MindTown(6, SUPERNODES, recorded=(SearchDone, Pretended))
+    for i in range(SUPERNODES):
+        town.start(f"supernode{i}").tongue = Liar(Random(i), lie, pretends=True) if i == 9 else None
+    town.world.run(20.0)
+    town.household("bob", user_address(0, inside=False), user=True, known=[supernode_address(1)])
+    town.start("bob")
+    town.world.run(town.world.now + 10.0)
+    for i in range(SUPERNODES - 1):
+        supernode = town.node(f"supernode{i}").supernode
+        assert supernode is not None
+        supernode.clients.closed = True
+    town.household("ada", user_address(1, inside=False), kind=kind, user=True, known=[supernode_address(9)])
+    town.start("ada")
+    ada = town.node("ada")
+    town.world.run(town.world.now + 120.0, lambda: ada.publisher.record is not None)
+    assert ada.join.supernode == supernode_address(9)
+    town.world.run(town.world.now + within)
+    return town
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_who_is_attached_to_a_pretender_is_found_within_seconds(lie: str) -> None:
+    town = stays_at_a_pretender(lie, None, 4.0)
+    assert found(town, "bob", "ada")
+
+
+def test_so_is_who_can_ask_nobody_in_the_open() -> None:
+    town = stays_at_a_pretender("denies", KINDS["udp-blocked"], 30.0)
+    assert found(town, "bob", "ada")
+
+
+def test_who_finds_no_room_elsewhere_is_found_at_a_pretender_and_moves_when_there_is() -> None:
+    town = stays_at_a_pretender("denies", None, 1_000.0)
+    ada, pretender = town.node("ada"), supernode_address(9)
+    assert ada.join.supernode == pretender
+    for _ in range(2):
+        town.act("ada", ada.publisher.publish(town.world.now))
+        town.world.run(town.world.now + 60.0)
+        assert found(town, "bob", "ada")
+        assert town.world.events(SearchDone, "bob")[-1].entries[0].record == ada.publisher.record
+    for i in range(SUPERNODES - 1):
+        supernode = town.node(f"supernode{i}").supernode
+        assert supernode is not None
+        supernode.clients.closed = False
+    town.world.run(town.world.now + 90.0)
+    assert ada.join.supernode not in (pretender, None)
+    assert found(town, "bob", "ada")

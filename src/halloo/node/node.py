@@ -33,7 +33,7 @@ from halloo.node.roles import Roles, Served, make_supernode
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Pace
 from halloo.overlay.browse import Browses
-from halloo.overlay.confirm import Confirmation, Pretended
+from halloo.overlay.confirm import Confirmation, Doubted, Pretended
 from halloo.overlay.elsewhere import Elsewhere
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Learnt
@@ -301,8 +301,11 @@ class Node:
     def _stored(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.publisher.receive(message, sender, now)
         if sender == self.join.peer:
-            out += self.papers.heads(message.heads, now) + self.papers.entry_shown(message.entry, now)
-        return out
+            return out + self.papers.heads(message.heads, now) + self.papers.entry_shown(message.entry, now)
+        return out + self.searches.elsewhere.stored(sender)
+
+    def _kept(self, message: Any, sender: Any, now: float) -> Effects:
+        return self.confirmation.kept(message, sender, now) + self._to_directory(message, sender, now)
 
     def _attached(self, message: Any, sender: Any, now: float) -> Effects:
         out = self.join.receive(message, sender, now)
@@ -416,7 +419,7 @@ class Node:
         out = self.calls.attached(supernode, way, now)
         out += self.searches.attached(event.peer, event.supernode, now, open_to=open_to)
         self._browses.supernode, self._browses.open_to = event.peer, open_to
-        self.confirmation.attached(event.supernode, open_to=open_to)
+        self.confirmation.attached(event.supernode, open_to=open_to, took=event.took)
         self.searches.elsewhere.attached(event.supernode, way)
         self.buddies.attached(event.peer, now)
         out += self.publisher.attached(supernode, now)
@@ -448,12 +451,13 @@ class Node:
         return out + self.publisher.publish(now)
 
     def _published(self, event: Published, now: float) -> Effects:
-        if event.copies and self.persona.credential:
-            self.confirmation.stored(credential_of(self.persona.credential).name, event.version, now)
+        record = self.publisher.record
+        if event.copies and record is not None:
+            self.confirmation.stored(credential_of(self.persona.credential).name, event.version, record, now)
         return []
 
-    def _looked(self, event: Learnt, now: float) -> Effects:
-        return self.confirmation.learnt(event, now)
+    def _looked(self, event: Learnt | Doubted, now: float) -> Effects:
+        return self.confirmation.learnt(event, now) if isinstance(event, Learnt) else self.publisher.publish(now)
 
     def _pretended(self, event: Pretended, now: float) -> Effects:
         return self.join.shun(now)
@@ -532,7 +536,7 @@ class Node:
         block.Here: _to_directory,
         directory.Search: _to_directory,
         directory.Keep: _to_directory,
-        directory.Kept: _to_directory,
+        directory.Kept: _kept,
         directory.Found: _found,
         directory.Store: _to_supernode,
         directory.Stored: _stored,
@@ -585,6 +589,7 @@ class Node:
         BuddySeen: _buddy_seen,
         Published: _published,
         Learnt: _looked,
+        Doubted: _looked,
         Pretended: _pretended,
         Called: _of_roles,
         Dismissed: _of_roles,

@@ -4,6 +4,8 @@
       | ===== link (TCP) ==========> |
       | --- Search ----------------> |
       | <-- Found ------------------ |
+      | --- Store -----------------> |  our own record, where it is that which it has not found
+      | <-- Stored ----------------- |
       | --- Goodbye ---------------> |
 
 Only needed where our own supernode says that there is nothing, or nothing at all, or may only pretend to have stored
@@ -20,8 +22,8 @@ from random import Random
 from halloo.base.address import Address, Peer, Route, Stream
 from halloo.base.effects import Link, Send, Unlink
 from halloo.base.machine import Effects, Numbers
-from halloo.messages.credential import Entry, Notary
-from halloo.messages.directory import Found, Search
+from halloo.messages.credential import Entry, Notary, Record
+from halloo.messages.directory import Found, Search, Store
 from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import Learnt, record_under
 from halloo.overlay.slots import Key
@@ -40,6 +42,9 @@ class _Question:
     key: Key
     address: Address
     until: float
+    record: Record | None = None
+    """Our own record under that key, which is left there if it is not found."""
+    version: int = 0
     request: int = -1
 
 
@@ -58,21 +63,28 @@ class Elsewhere:
     way: Stream | None = None
     supernode: Address | None = None
     _questions: dict[Peer, _Question] = field(default_factory=dict)
+    _leaving: dict[Peer, float] = field(default_factory=dict)
+    """With whom our own record is being left, and until when we wait."""
     _number: int = FIRST_ELSEWHERE
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min((question.until for question in self._questions.values()), default=inf)
+        questions = min((question.until for question in self._questions.values()), default=inf)
+        return min(questions, min(self._leaving.values(), default=inf))
 
     def attached(self, supernode: Address | None, way: Route | None) -> None:
         """Our supernode changed."""
         self.supernode, self.way = supernode, way if isinstance(way, Stream) else None
 
-    def ask(self, key: Key, but: list[Address], now: float) -> tuple[int, Address | None, Effects]:
+    def ask(
+        self, key: Key, but: list[Address], now: float, record: Record | None = None, version: int = 0
+    ) -> tuple[int, Address | None, Effects]:
         """Ask one whom we have not asked yet (``but``); its number in the Learnt that follows, and who is asked.
 
-        Nobody is, where there is no other, or datagrams of ours pass: then a Learnt that knows nothing follows at once.
+        ``record``: our own, of that ``version``; who does not find it so new is asked to store it.
+        Nobody is asked, where there is no other, or datagrams of ours pass: then a Learnt that knows nothing follows
+        at once.
         """
         number = self._number
         self._number -= 1
@@ -83,7 +95,7 @@ class Elsewhere:
         address = chosen[0]
         port = way.address.port if way.address.port in WEB else address.port
         peer = Peer(self.peers())
-        self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR)
+        self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR, record, version)
         return number, address, [Link(peer, Stream(self.streams(), Address(address.host, port), way.proxied))]
 
     def up(self, peer: Peer, now: float) -> Effects:
@@ -97,6 +109,7 @@ class Elsewhere:
 
     def down(self, peer: Peer, now: float) -> Effects:
         """The link ended before the answer came."""
+        self._leaving.pop(peer, None)
         question = self._questions.pop(peer, None)
         return [] if question is None else [_told(question, None, complete=False, heard=0)]
 
@@ -108,7 +121,14 @@ class Elsewhere:
         del self._questions[sender]
         entry = record_under(question.key, message, self.notary, self.digest, now + self.wall)
         told = _told(question, entry, complete=message.complete or entry is not None, heard=1)
-        return [Unlink(sender, "answered"), told]
+        if question.record is None or (entry is not None and entry.listing.version >= question.version):
+            return [Unlink(sender, "answered"), told]
+        self._leaving[sender] = now + ELSEWHERE_FOR
+        return [Send(sender, Store(record=(question.record,), request=self.requests() & 0xFFFF)), told]
+
+    def stored(self, sender: Peer) -> Effects:
+        """Our record is there."""
+        return [Unlink(sender, "stored")] if self._leaving.pop(sender, None) is not None else []
 
     def wake(self, now: float) -> Effects:
         """Give up who does not answer."""
@@ -117,6 +137,9 @@ class Elsewhere:
             if question.until <= now:
                 del self._questions[peer]
                 out += [Unlink(peer, "no answer"), _told(question, None, complete=False, heard=0)]
+        for peer in [peer for peer, until in self._leaving.items() if until <= now]:
+            del self._leaving[peer]
+            out.append(Unlink(peer, "no answer"))
         return out
 
 

@@ -47,7 +47,10 @@ ONLINE_FOR = 12.5 * 3600  # seconds that a record is newer than, if its owner is
 
 @dataclass(frozen=True, slots=True)
 class Learnt(Event):
-    """An inquiry ended.  ``heard``: how many have answered; ``messages``: what it cost, answers included."""
+    """An inquiry ended.  ``heard``: how many have answered; ``messages``: what it cost, answers included.
+
+    ``holders``: who answered as one who holds the key, whatever he has of it.
+    """
 
     number: int
     key: Key
@@ -55,6 +58,7 @@ class Learnt(Event):
     complete: bool
     heard: int
     messages: int
+    holders: tuple[Address, ...] = ()
 
 
 @dataclass(slots=True)
@@ -233,7 +237,7 @@ class Inquiries:
         heard = len(inquiry.answered)
         known = min(AT_LEAST, len(inquiry.candidates) - len(inquiry.referred))
         complete = inquiry.best is not None or (heard >= known > 0)
-        return [Learnt(number, inquiry.key, inquiry.best, complete, heard, inquiry.messages)]
+        return [Learnt(number, inquiry.key, inquiry.best, complete, heard, inquiry.messages, tuple(inquiry.answered))]
 
     def _doubtful(self, address: Address, now: float) -> bool:
         return self.distrust.get(address, 0.0) >= 1.0 or self.silent.get(address, 0.0) > now

@@ -66,6 +66,7 @@ LOOK_AGAIN = 5.0  # seconds, at least, between two looks for somebody with less 
 HINTS_EVERY = 5.0  # seconds between two rounds that begin because the local network told of somebody
 SHUNNED_FOR = 3_600.0  # seconds for which a supernode is not asked that was caught lying
 MOST_SHUNNED = 64  # supernodes remembered for that
+FLEE_AGAIN = 15.0  # seconds, about, to the next look for another than a liar, where nobody had room
 MOST_TRIED = 2 * CAPACITY  # addresses that are told of where a search has failed
 
 
@@ -86,6 +87,7 @@ class Timer(Enum):
     ROUND = 1
     PING = 2
     CHOOSE = 3
+    FLEE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +240,18 @@ class Join:
         self.ready = ready
 
     def shun(self, now: float) -> Effects:
-        """Our supernode does not do what it says: look for another one, and do not ask it again for an hour."""
-        if self.state is not State.ATTACHED or self.supernode is None:
+        """Our supernode does not do what it says: look for another one, and do not ask it again for an hour.
+
+        Where nobody has room it serves us until somebody has: we ask until then.
+        """
+        if self.state not in (State.ATTACHED, State.CLIMBING) or self.supernode is None:
             return []
         self._shunned.pop(self.supernode, None)
         if len(self._shunned) >= MOST_SHUNNED:
             del self._shunned[next(iter(self._shunned))]
         self._shunned[self.supernode] = now + SHUNNED_FOR
         self.cache.failed(self.supernode, now + self.wall)
-        return self._look_elsewhere(self.supernode, now)
+        return self._look_elsewhere(self.supernode, now) if self.state is State.ATTACHED else []
 
     def attach_by(self, peer: Peer, supernode: Address, now: float) -> Effects:
         """Nobody else is there: attach to ``supernode``, which ``peer`` leads to already.  Nothing while on line."""
@@ -331,6 +336,8 @@ class Join:
                     out += self._climb(now)
                 case Timer.ROUND:
                     out += self._round_over(now)
+                case Timer.FLEE if self.state is State.ATTACHED and self.supernode is not None:
+                    out += self._look_elsewhere(self.supernode, now)
                 case Timer.PING if self.peer is not None:
                     soon = self.ready and not self._said_ready  # it counts us now, and tells us the chance then
                     self._said_ready = self.ready
@@ -356,12 +363,21 @@ class Join:
         return self._climb(now)
 
     def _stay(self, now: float) -> Effects:
-        """Nobody has taken us so far; our supernode will say so again."""
+        """Nobody has taken us so far.  If our supernode retires it will say so again; if it lies, we look again."""
         out = self._stop_climbing()
-        self._promises.forget()
         self.state, self._moving = State.ATTACHED, False
         self.timers[Timer.PING] = now
+        if self._fleeing(now):
+            others = [address for address in self.cache.addresses() if self._shunned.get(address, 0.0) <= now]
+            again = now + FLEE_AGAIN * (0.5 + self.rng.random())
+            self.timers[Timer.FLEE] = self._promises.first_of(others, now) or again
+        else:
+            self._promises.forget()
         return out
+
+    def _fleeing(self, now: float) -> bool:
+        """Whether the supernode that we have was caught lying."""
+        return self.supernode is not None and self._shunned.get(self.supernode, 0.0) > now
 
     # --- a round
 
@@ -452,15 +468,15 @@ class Join:
     ) -> Effects:
         """A supernode that cannot take us now.  ``has_place``: and has kept us a place, as far as it keeps any."""
         self.cache.add(message.supernodes, address, wall=now + self.wall)
-        if not self.timings.patient or self._moving:
+        if not self.timings.patient or (self._moving and not self._fleeing(now)):
             return self._refer(message.supernodes, way, now)
         soonest = min(self.timings.pause, SOONEST * 2.0 ** min(self._round, LONGEST_DOUBLING))
         at = now + max(soonest, message.retry_after + self.rng.random() / 4)
         promise = Promise(address, at, message.ticket or b"", way)
         self._promises.hear(promise)
         out = self._refer(message.supernodes, way, now)
-        if not message.ticket:
-            return out  # no place is kept there
+        if self._moving or not message.ticket:
+            return out  # we have somebody until then, or no place is kept there
         if not has_place:
             self._promises.offers[address] = promise
             self.timers[Timer.CHOOSE] = min(self.timers.get(Timer.CHOOSE, inf), now + GATHER)

@@ -16,7 +16,7 @@ from random import Random
 from halloo.base.address import Address, Peer
 from halloo.base.effects import Send
 from halloo.base.machine import Effects, Event, Numbers
-from halloo.messages.credential import Listing, Presence, Sign, list_entry
+from halloo.messages.credential import Listing, Presence, Record, Sign, list_entry
 from halloo.messages.directory import Store, Stored
 from halloo.messages.whitepages import Findable
 from halloo.overlay.showing import Showing
@@ -57,6 +57,8 @@ class Publisher:
     """The costly digest of an address, if the owner wants to be found by it."""
     showing: Showing | None = None
     """What the owner shows of his presence, and to whom; None: nothing, to nobody."""
+    record: Record | None = None
+    """As it was published last."""
     _request: int = -1
     _version: int = 0
     wake_at: float = field(default=inf)
@@ -84,8 +86,8 @@ class Publisher:
         )
         if self.showing is not None:
             listing = self.showing.filled(listing)
-        record = list_entry(self.credential, listing, self.private, self.sign)
-        return [Send(peer, Store(record=(record,), request=self._request))]
+        self.record = list_entry(self.credential, listing, self.private, self.sign)
+        return [Send(peer, Store(record=(self.record,), request=self._request))]
 
     def attached(self, supernode: tuple[Peer, Address] | None, now: float) -> Effects:
         """The supernode changed."""
