@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/halloo demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not ($(ALONE))" </dev/null
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not ($(ALONE))" </dev/null
 	$(BIN)/python -m pytest -m "($(ALONE)) and not long" </dev/null
 
 lint: $(VENV)/.dev
@@ -32,6 +32,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
 	$(BIN)/python -m bench.overlay --nodes 2000 --storms --crowd 0 --seed $(SEED)
 	$(BIN)/python -m bench.crowd --compare 20000 --seed $(SEED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --whole -m "slow and not ($(ALONE))" </dev/null
 
 venv: $(VENV)/.dev
 
