@@ -6,7 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOAK_SECONDS ?= 3600
 SEED   ?= 1
-# What cannot share the machine with other tests: real processes, namespaces, clocks.
+# What cannot share the machine with other tests: real processes, namespaces, clocks.  Of the processes some look at no
+# clock: two tests of these run beside each other.
 ALONE  := processes or lab or timing
 
 .PHONY: run test bench outside soak lint venv clean
@@ -16,7 +17,8 @@ run: $(VENV)/.run
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not ($(ALONE))" </dev/null
-	$(BIN)/python -m pytest -m "($(ALONE)) and not long" </dev/null
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "beside" </dev/null
+	$(BIN)/python -m pytest -m "($(ALONE)) and not long and not beside" </dev/null
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench fuzz tools
