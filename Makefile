@@ -6,7 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOAK_SECONDS ?= 3600
 SEED   ?= 1
-# What cannot share the machine with other tests: real processes, namespaces, clocks.
+# What cannot share the machine with other tests: real processes, namespaces, clocks.  Of the processes some look at no
+# clock: two tests of these run beside each other.
 ALONE  := processes or lab or timing
 
 .PHONY: run test bench outside soak lint venv clean
@@ -15,8 +16,9 @@ run: $(VENV)/.run
 	@exec $(BIN)/halloo demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not ($(ALONE))" </dev/null
-	$(BIN)/python -m pytest -m "($(ALONE)) and not long" </dev/null
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not ($(ALONE))" </dev/null
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "beside" </dev/null
+	$(BIN)/python -m pytest -m "($(ALONE)) and not long and not beside" </dev/null
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench fuzz tools
@@ -32,6 +34,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SOAK_SECONDS) --seed $(SEED)
 	$(BIN)/python -m bench.overlay --nodes 2000 --storms --crowd 0 --seed $(SEED)
 	$(BIN)/python -m bench.crowd --compare 20000 --seed $(SEED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --whole -m "slow and not ($(ALONE))" </dev/null
 
 venv: $(VENV)/.dev
 

@@ -21,6 +21,7 @@ SEEDED = pytest.StashKey[int]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the seed of seeded tests, to play a failure again")
+    parser.addoption("--whole", action="store_true", help="of tests over many seeds all, as make soak does")
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def seed(request: pytest.FixtureRequest) -> int:
     chosen = zlib.crc32(request.node.name.encode()) if given is None else given
     request.node.stash[SEEDED] = chosen
     return chosen
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether tests over many seeds take all of them, or so many that each combination comes up several times."""
+    return bool(request.config.getoption("--whole"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,7 +16,7 @@ from halloo.lab.processes import ProcessNetwork
 from halloo.messages.credential import issue
 from halloo.runtime.home import Home
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.beside]
 
 
 def test_two_devices_of_one_user_and_an_audit_of_the_name(tmp_path: Path) -> None:

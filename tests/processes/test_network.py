@@ -50,6 +50,7 @@ def test_two_people_talk_over_both_paths(tmp_path: Path, profile: str) -> None:
     story(tmp_path, play, profile=profile, count=2)
 
 
+@pytest.mark.beside
 def test_a_network_of_ipv6_alone(tmp_path: Path) -> None:
     async def play() -> None:
         network = ProcessNetwork(tmp_path, "modern", supernodes=1)
@@ -156,6 +157,7 @@ async def sees(network: ProcessNetwork, watcher: str, owner: str, wanted: tuple[
     return False
 
 
+@pytest.mark.beside
 def test_every_fault_of_an_account_has_its_words_and_code(tmp_path: Path) -> None:
     async def play(network: ProcessNetwork) -> None:
         await network.sign_up("alice")
@@ -185,6 +187,7 @@ def test_every_fault_of_an_account_has_its_words_and_code(tmp_path: Path) -> Non
     story(tmp_path, play)
 
 
+@pytest.mark.beside
 def test_damaged_files_lose_nothing_and_are_named(tmp_path: Path) -> None:
     async def play(network: ProcessNetwork) -> None:
         await network.sign_up("alice")
@@ -220,6 +223,7 @@ def test_damaged_files_lose_nothing_and_are_named(tmp_path: Path) -> None:
     story(tmp_path, play)
 
 
+@pytest.mark.beside
 def test_the_operators_faults(tmp_path: Path) -> None:
     async def play(network: ProcessNetwork) -> None:
         folder = network.homes / "network"
@@ -250,6 +254,7 @@ def test_the_operators_faults(tmp_path: Path) -> None:
     story(tmp_path, play)
 
 
+@pytest.mark.beside
 def test_hostile_bytes_at_a_running_node(tmp_path: Path) -> None:
     """Datagrams, connections and lines of rubbish: the supernode and the node serve on, and have not grown."""
 
@@ -293,6 +298,7 @@ def test_hostile_bytes_at_a_running_node(tmp_path: Path) -> None:
     story(tmp_path, play)
 
 
+@pytest.mark.beside
 def test_a_supernode_that_is_gone_is_replaced_and_where_there_is_none_it_is_said(tmp_path: Path) -> None:
     """Two stories in which somebody waits: beside each other they wait no longer than one."""
 
@@ -329,6 +335,7 @@ def test_a_supernode_that_is_gone_is_replaced_and_where_there_is_none_it_is_said
     asyncio.run(both())
 
 
+@pytest.mark.beside
 def test_processes_that_fail_are_reported_in_their_own_words(tmp_path: Path) -> None:
     async def play() -> None:
         network = ProcessNetwork(tmp_path, "modern", supernodes=1)

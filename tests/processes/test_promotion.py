@@ -10,7 +10,7 @@ from stories import story
 
 from halloo.lab.processes import Part, ProcessNetwork
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.beside]
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
 LENDS = ["--supernode", "yes", "--serve-after", "1", "--max-cpu", "100", "--max-clients", "50", "--max-kbps", "800"]

@@ -73,9 +73,9 @@ def test_from_one_supernode_to_a_dozen(supernodes: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(4))
-def test_every_call_ends_on_both_sides_whatever_is_lost(hundred: int) -> None:
+def test_every_call_ends_on_both_sides_whatever_is_lost(hundred: int, whole: bool) -> None:
     """The property; the seed of a failure is in the message."""
-    for seed in range(100 * hundred, 100 * hundred + 100):
+    for seed in range(100 * hundred, 100 * hundred + (100 if whole else 30)):  # ten of both policies and five losses
         policy = (Policy.ANY, Policy.RELAYED)[seed % 2]
         told = call_in_town(seed, policy=policy, loss=(seed % 5) / 10, jitter=0.03, duplicated=0.05)
         assert told.over, f"seed {seed}: a side still believes in the call"

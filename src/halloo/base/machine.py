@@ -67,7 +67,7 @@ class Timers(dict[Enum, float]):
     @property
     def next(self) -> float:
         """The earliest deadline, ``inf`` when there is none."""
-        return min(self.values(), default=inf)
+        return min(self.values()) if self else inf
 
     def due(self, now: float) -> list[Enum]:
         """Remove and return those that have come, earliest first."""

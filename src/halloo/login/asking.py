@@ -47,6 +47,8 @@ class Asking:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do, or the patience ends."""
+        if self._message is None:
+            return self.until
         carry_at = self._carry_at if self.supernode is not None else inf
         return min(self._steps[0][0] if self._steps else inf, carry_at, self.until)
 

@@ -64,8 +64,10 @@ class Carrier:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
+        if not self._errands and not self._questions:
+            return inf
         both = (*self._errands.values(), *self._questions.values())
-        return min((errand.asking.wake_at for errand in both), default=inf)
+        return min(errand.asking.wake_at for errand in both)
 
     def carry(self, message: CarryLetter, sender: Peer, key: bytes, now: float) -> Effects:
         """A node, known by ``key``, wants a letter carried."""

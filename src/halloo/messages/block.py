@@ -25,6 +25,7 @@ Keys, places and versions are 64-bit numbers; where many travel they are packed,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from zlib import crc32
 
 from halloo.base.address import Address
@@ -86,6 +87,7 @@ WHOLE = 8  # bytes of a digest of records
 PADDING = bytes(160)  # what a question in the open is made longer by, so that its answer is no echo louder than it
 MAX_GONE = 128  # members told to have gone in one message
 STANDINGS = 6  # in one message: some 2.5 kB
+READ = 1_024  # standings of which what they say is remembered: each is heard from many, and told again and again
 _SIGNED = b"halloo standing\n"
 
 
@@ -263,7 +265,12 @@ def sign_standing(standing: Standing, credential: bytes, key: bytes, private: by
 
 def standing_of(signed: SignedStanding) -> Standing:
     """What a standing says, unproved.  Raises Malformed."""
-    return decode_shape(Standing, signed.standing)
+    return _read(signed.standing)
+
+
+@lru_cache(maxsize=READ)
+def _read(standing: bytes) -> Standing:
+    return decode_shape(Standing, standing)
 
 
 def prove_standing(signed: SignedStanding, notary: Notary, wall: float) -> str:

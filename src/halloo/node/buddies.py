@@ -106,10 +106,12 @@ class Buddies:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        gifts = min((min(gift.until, gift.reach.wake_at if gift.reach else inf) for gift in self._gifts), default=inf)
-        online = self.watching.supernode is not None and len(self._gifts) < GIVEN_AT_ONCE
-        again = min((one.at for one in self._again.values()), default=inf) if online else inf
-        return min(self.watching.wake_at, gifts, again)
+        at = self.watching.wake_at
+        for gift in self._gifts:
+            at = min(at, gift.until, gift.reach.wake_at if gift.reach else inf)
+        if self._again and self.watching.supernode is not None and len(self._gifts) < GIVEN_AT_ONCE:
+            at = min(at, *(one.at for one in self._again.values()))
+        return at
 
     def kept(self) -> KeptPresence:
         """What has to be kept."""

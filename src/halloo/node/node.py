@@ -29,6 +29,7 @@ from halloo.messages.credential import Party, credential_of
 from halloo.node.buddies import Buddies, KeptPresence
 from halloo.node.descriptor import Descriptor
 from halloo.node.papers import Papers
+from halloo.node.parts import EVERY, Part, Parts
 from halloo.node.roles import Roles, Served, make_supernode
 from halloo.node.switchboard import Switchboard
 from halloo.overlay.admission import Pace
@@ -83,7 +84,20 @@ class NodeSetup:
 class Node:
     """One node.  Its intents, like its entrances, return effects, to be carried out by its station."""
 
+    join = Part[Join](0)
+    searches = Part[Searches](1)
+    _browses = Part[Browses](2)
+    confirmation = Part[Confirmation](3, 1)
+    publisher = Part[Publisher](4)
+    buddies = Part[Buddies](5)
+    papers = Part[Papers](6)
+    calls = Part[Switchboard](7, 1)
+    roles = Part[Roles](8)
+    supernode = Part[Supernode | None](9)
+    relayer = Part[Relayer | None](10)
+
     def __init__(self, setup: NodeSetup) -> None:
+        self.parts = Parts()
         persona, rng, wall = setup.persona, setup.rng, setup.wall
         suite, profile = persona.suite, setup.descriptor.ways
         self.persona = persona
@@ -116,8 +130,6 @@ class Node:
         own = persona.public, suite.digest, self.join
         self.calls = Switchboard(self.searches, peers, streams, requests, setup.sound, rng, *own)
         self.born_supernode = setup.supernode
-        self.supernode: Supernode | None = None
-        self.relayer: Relayer | None = None
         if setup.supernode:
             listening = setup.reachable[0] if setup.reachable else None
             self.supernode = make_supernode(self, setup, listening, setup.max_clients)
@@ -151,6 +163,7 @@ class Node:
 
     def act(self, effects: Effects, now: float) -> Effects:
         """Follow up what an intent of one of the machines returned: ``act(node.calls.answer(…), now)``."""
+        self.parts.touched = EVERY
         return self._react(effects, now)
 
     # --- the station
@@ -158,40 +171,21 @@ class Node:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(
-            self.join.wake_at,
-            self.searches.wake_at,
-            self._browses.wake_at,
-            self.confirmation.wake_at,
-            self.publisher.wake_at,
-            self.buddies.wake_at,
-            self.papers.wake_at,
-            self.calls.wake_at,
-            self.roles.wake_at,
-            self.supernode.wake_at if self.supernode else inf,
-            self.relayer.wake_at if self.relayer else inf,
-        )
+        return self.parts.wake_at
 
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = []
-        self.join.be_ready(now, ready=self.roles.promotion.ready(now))
-        if self.supernode is not None and self.relayer is not None:
-            self.supernode.retirement.busy = self.relayer.channels > 0
-        for machine in (
-            self.join,
-            self.searches,
-            self._browses,
-            self.confirmation,
-            self.publisher,
-            self.buddies,
-            self.papers,
-            self.calls,
-            self.roles,
-            self.supernode,
-            self.relayer,
-        ):
-            if machine is not None and machine.wake_at <= now:
+        ready = Node.roles.seen(self).promotion.ready(now)
+        if Node.join.seen(self).ready != ready:
+            self.join.be_ready(now, ready=ready)
+        supernode, relayer = Node.supernode.seen(self), Node.relayer.seen(self)
+        if supernode is not None and relayer is not None:
+            supernode.retirement.busy = relayer.channels > 0
+        for part in self._woken:
+            machine = self.parts.due(part.number, now)
+            if machine is not None:
+                self.parts.touched |= part.bits
                 out += machine.wake(now)
         return self._react(out, now)
 
@@ -476,10 +470,11 @@ class Node:
 
     def _react(self, effects: Effects, now: float) -> Effects:
         """Tell siblings what concerns them; pass everything on."""
-        self.roles.note(effects, now)
+        roles = Node.roles.seen(self)
+        roles.note(effects, now)
         out: Effects = []
         for effect in effects:
-            if self.roles.loopback.peer is not None and self._is_to_ourselves(effect):
+            if roles.loopback.peer is not None and self._is_to_ourselves(effect):
                 out += self._hand_over(effect, now)
                 continue
             out.append(effect)
@@ -488,7 +483,7 @@ class Node:
         return out
 
     def _is_to_ourselves(self, effect: Any) -> bool:
-        own = self.roles.loopback.peer
+        own = Node.roles.seen(self).loopback.peer
         return (isinstance(effect, Send) and effect.to == own) or (isinstance(effect, Unlink) and effect.peer == own)
 
     def _hand_over(self, effect: Any, now: float) -> Effects:
@@ -501,6 +496,11 @@ class Node:
             return []
 
     # --- the tables
+
+    _woken: ClassVar[tuple[Part[Any], ...]] = (
+        *(join, searches, _browses, confirmation, publisher, buddies, papers, calls, roles),
+        *(supernode, relayer),
+    )
 
     _hear: ClassVar[dict[type[Any], Callable[[Node, Any, float], Effects]]] = {
         Heard: _heard,

@@ -71,13 +71,14 @@ class Papers:
         if supernode:
             self.watch = self._new_watch()
             self.carrier = Carrier(servers, rng, streams)
+        self._machines = self._all()
         self._credential = persona.credential
         self._begun = False
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(machine.wake_at for machine in self._machines)
+        return min([machine.wake_at for machine in self._machines])
 
     def begin(self, now: float) -> Effects:
         """The node comes on line."""
@@ -93,8 +94,7 @@ class Papers:
             self._ledger, self._notary, self._servers, self.revocations, self._rng, *numbers, self._wall
         )
 
-    @property
-    def _machines(self) -> tuple[Machine, ...]:
+    def _all(self) -> tuple[Machine, ...]:
         machines = (self.ask, self.renewal, self.auditor, self.watch, self.carrier)
         return tuple(machine for machine in machines if machine is not None)
 
@@ -104,6 +104,7 @@ class Papers:
             return []
         self.watch = self._new_watch()
         self.carrier = Carrier(self._servers, self._rng, self._streams)
+        self._machines = self._all()
         return self.watch.begin(now)
 
     def rest(self) -> Effects:
@@ -111,6 +112,7 @@ class Papers:
         out = self.watch.asking.end() if self.watch else []
         out += self.carrier.end() if self.carrier else []
         self.watch = self.carrier = None
+        self._machines = self._all()
         return out
 
     def certified(self, claims: Claims, now: float) -> Effects:

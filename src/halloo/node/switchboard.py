@@ -127,7 +127,7 @@ class Switchboard:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min((_line_wakes(line) for line in self._lines.values()), default=inf)
+        return min(map(_line_wakes, self._lines.values())) if self._lines else inf
 
     @property
     def active(self) -> list[bytes]:

@@ -130,7 +130,7 @@ class Browses:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min((_wakes(browse) for browse in self._browses.values()), default=inf)
+        return min(_wakes(browse) for browse in self._browses.values()) if self._browses else inf
 
     # --- intents
 

@@ -137,6 +137,7 @@ class Roster:
     """Who was a member and has gone, the latest last; a standing not newer than theirs does not bring them back."""
     _held: list[tuple[Member, ...]] | None = None
     _seated: list[tuple[Member, ...]] | None = None
+    _digest: int | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -144,10 +145,12 @@ class Roster:
     @property
     def digest(self) -> int:
         """The same wherever the same members are known."""
-        value = 0
-        for member in self.members.values():
-            value ^= mixed(member.number, member.mark)
-        return value
+        if self._digest is None:
+            value = 0
+            for member in self.members.values():
+                value ^= mixed(member.number, member.mark)
+            self._digest = value
+        return self._digest
 
     @property
     def size(self) -> int:
@@ -232,4 +235,4 @@ class Roster:
         return known is not None
 
     def _changed(self) -> None:
-        self._held = self._seated = None
+        self._held = self._seated = self._digest = None

@@ -113,8 +113,10 @@ class Searches:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        times = (min(one.until, one.own_at, one.open_at, one.elsewhere_at) for one in self._queries.values())
-        return min(min(times, default=inf), self.inquiries.wake_at, self.elsewhere.wake_at, self._atlas_at)
+        at = min(self.inquiries.wake_at, self.elsewhere.wake_at, self._atlas_at)
+        for one in self._queries.values():
+            at = min(at, one.until, one.own_at, one.open_at, one.elsewhere_at)
+        return at
 
     def find(self, name: str, now: float, *, thorough: bool = False) -> tuple[int, Effects]:
         """Look for a folded name; the number names the search in its event.

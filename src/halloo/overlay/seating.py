@@ -12,22 +12,22 @@ from dataclasses import replace
 from halloo.messages.block import Table
 from halloo.overlay.atlas import table_of
 from halloo.overlay.roster import Member, Roster
-from halloo.overlay.slots import SEATS, SLOTS, STANDBY, Prefix, mixed, seated, smallest_slot
+from halloo.overlay.slots import SEATS, SLOTS, STANDBY, Prefix, emptiest, mixed, seated
 
 __all__ = ["first_seats", "first_table", "next_seats"]
 
 
 def next_seats(members: Collection[Member], depth: int) -> dict[bytes, int]:
     """The seats that those without one take, the longest serving first; who is not named finds none."""
-    chosen = [one for slot in seated(members, depth) for one in slot]
-    sitting = {one.number for one in chosen}
+    taken = seated(members, depth)
+    sitting = {one.number for slot in taken for one in slot}
     waiting = [one for one in members if one.number not in sitting and one.trusted]
     seats: dict[bytes, int] = {}
     for one in sorted(waiting, key=_seniority):
-        slot = smallest_slot(chosen, depth, one)
+        slot = emptiest(taken, one)
         if slot < STANDBY:
             seats[one.node] = slot
-            chosen.append(replace(one, slot=slot, depth=depth))
+            taken[slot].append(one)
         elif not one.network:
             break  # there is none for anybody; where it has a neighbourhood, it may be that which is full
     return seats

@@ -10,7 +10,7 @@ Source: facts on the classic network's slots and blocks; the scheme is worked ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -24,6 +24,7 @@ __all__ = [
     "STANDBY",
     "Key",
     "Prefix",
+    "emptiest",
     "holders",
     "key_of",
     "mixed",
@@ -133,14 +134,19 @@ def mixed(first: int, second: int) -> int:
 def seated(members: Iterable[S], depth: int) -> list[list[S]]:
     """For each slot, who sits in it, the longest serving first; who finds no seat is on standby."""
     slots: list[list[S]] = [[] for _ in range(SLOTS)]
-    for member in sorted(members, key=lambda one: (one.since, one.number)):
-        if member.slot >= SLOTS or member.depth != depth or not member.trusted:
-            continue
+    would = [one for one in members if one.slot < SLOTS and one.depth == depth and one.trusted]
+    for member in sorted(would, key=lambda one: (one.since, one.number)):
         slot = slots[member.slot]
-        neighbours = sum(1 for one in slot if member.network and one.network == member.network)
-        if len(slot) < SEATS and neighbours < OF_ONE_NETWORK:
+        if _takes(slot, member):
             slot.append(member)
     return slots
+
+
+def _takes(slot: Collection[Seat], who: Seat) -> bool:
+    """Whether a slot has a seat for one more, who may have neighbours there."""
+    if len(slot) >= SEATS:
+        return False
+    return not who.network or [one.network for one in slot].count(who.network) < OF_ONE_NETWORK
 
 
 def holders(members: Iterable[S], depth: int) -> list[list[S]]:
@@ -169,10 +175,10 @@ def holders(members: Iterable[S], depth: int) -> list[list[S]]:
 
 def smallest_slot(members: Iterable[Seat], depth: int, who: Seat) -> int:
     """Where ``who`` should sit: the slot with the fewest members that takes it; STANDBY where none does."""
-    seats = seated((one for one in members if one.number != who.number), depth)
-    open_to = [
-        slot
-        for slot, own in enumerate(seats)
-        if len(own) < SEATS and sum(1 for one in own if who.network and one.network == who.network) < OF_ONE_NETWORK
-    ]
+    return emptiest(seated((one for one in members if one.number != who.number), depth), who)
+
+
+def emptiest(seats: Sequence[Collection[Seat]], who: Seat) -> int:
+    """The same, where it is known who else sits in which slot."""
+    open_to = [slot for slot, own in enumerate(seats) if _takes(own, who)]
     return min(open_to, key=lambda slot: (len(seats[slot]), mixed(who.number, slot)), default=STANDBY)

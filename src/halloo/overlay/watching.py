@@ -104,7 +104,10 @@ class Watching:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min((min(self._asks(one), self._ages(one)) for one in self._buddies.values()), default=inf)
+        at = inf
+        for one in self._buddies.values():
+            at = min(at, self._asks(one), self._ages(one))
+        return at
 
     @property
     def names(self) -> list[str]:

@@ -139,8 +139,11 @@ class Continuity:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        probes = min((way.probe_at for way in self._ways.values()), default=inf)
-        return min(self.timers.next, probes, self.standby.wake_at)
+        at = min(self.timers.next, self.standby.wake_at)
+        for way in self._ways.values():
+            if way.probe_at < at:
+                at = way.probe_at
+        return at
 
     @property
     def relays(self) -> list[Channel]:

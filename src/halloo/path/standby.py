@@ -86,9 +86,12 @@ class Standby:
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        hops = min((hop.wake_at for hop in self._hops.values()), default=inf)
-        asking = min(self._asking.values(), default=inf)
-        return min(self.timers.next, hops, asking, min(self._again.values(), default=inf))
+        at = self.timers.next
+        for hop in self._hops.values():
+            at = min(at, hop.wake_at)
+        if self._asking:
+            at = min(at, *self._asking.values(), *self._again.values())
+        return at
 
     def knows(self, peer: Peer) -> bool:
         """Whether a link is one of ours to a supernode, and stands."""

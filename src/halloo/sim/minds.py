@@ -73,6 +73,7 @@ class Dweller:
         "box",
         "channels",
         "desk",
+        "due",
         "half_open",
         "halves",
         "knows",
@@ -104,6 +105,8 @@ class Dweller:
         self.knows = False
         """Whether it knows the host that others see it as, so that its datagrams are bound to it."""
         self.planned = inf
+        self.due = inf
+        """When its mind wants to be woken, as it said last; ``-inf``: it has heard sound since, which puts off some."""
         self.halves: dict[Peer, Half] = {}
         self.half_open: dict[Half, Half] = {}
         """Handshakes that strangers have begun: theirs -> ours."""
@@ -282,11 +285,18 @@ class MindWorld:
     def tell_of_sound(self, dweller: Dweller, notice: Carried | SoundHeard) -> None:
         """The same for sound, heard or passed on, of which there is much: by itself it brings no deadline nearer."""
         effects = dweller.mind.receive(notice, self.now)
-        if all(type(effect) is Forward for effect in effects):
-            for effect in effects:
-                self._forward(dweller, effect)  # type: ignore[arg-type]
-        else:
-            self.carry_out(dweller, effects)
+        for effect in effects:
+            if type(effect) is not Forward:
+                self.carry_out(dweller, effects)
+                return
+        dweller.due = -inf
+        for effect in effects:
+            self._forward(dweller, effect)  # type: ignore[arg-type]
+
+    def speak(self, dweller: Dweller, effects: Effects) -> None:
+        """Carry out what a mind wants that speaks sound, which changes no deadline."""
+        for effect in effects:
+            self._send_sound(dweller, effect)  # type: ignore[arg-type]
 
     def carry_out(self, dweller: Dweller, effects: Effects) -> None:
         """Carry out what a mind wants."""
@@ -298,17 +308,26 @@ class MindWorld:
             elif isinstance(effect, Event):
                 self._happened(dweller, effect)
         if dweller.alive:
-            at = dweller.mind.wake_at
+            dweller.due = at = dweller.mind.wake_at
             if at < dweller.planned:
-                dweller.planned = at
-                self.calendar.put(at if at > self.now else self.now, self._wake, dweller, at)
+                self._plan_wake(dweller, at)
+
+    def _plan_wake(self, dweller: Dweller, at: float) -> None:
+        dweller.planned = at
+        self.calendar.put(at if at > self.now else self.now, self._wake, dweller, at)
 
     def _wake(self, dweller: Dweller, planned: float) -> None:
         if planned != dweller.planned or not dweller.alive:
             return
         dweller.planned = inf
         mind = dweller.mind
-        self.carry_out(dweller, mind.wake(self.now) if mind.wake_at <= self.now else [])
+        at = dweller.due
+        if at == -inf:
+            dweller.due = at = mind.wake_at
+        if at <= self.now:
+            self.carry_out(dweller, mind.wake(self.now))
+        elif at < inf:
+            self._plan_wake(dweller, at)
 
     def _happened(self, dweller: Dweller, event: Event) -> None:
         kept = self._keeps.get(type(event))

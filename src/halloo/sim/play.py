@@ -419,7 +419,7 @@ class Play:
                 if self.town.runs(name):
                     calls = self.town.node(name).calls
                     for active in calls.active:
-                        self.town.act(name, calls.speak(active, PCM, self.world.now))
+                        self.world.speak(self.world.dwellers[name], calls.speak(active, PCM, self.world.now))
         return True
 
     @property

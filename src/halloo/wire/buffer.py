@@ -69,6 +69,10 @@ class Reader:
 
     def varint(self) -> int:
         """A variable-length number below 2^64, in its shortest form."""
+        position = self.position
+        if position < self._end and self.data[position] < 0x80:  # most are this short
+            self.position = position + 1
+            return self.data[position]
         value = shift = 0
         while True:
             byte = self.byte()

@@ -96,6 +96,8 @@ class Declaration:
 
 
 _RULES: dict[type[Any], Mapping[str, FieldRule]] = {}
+_BY_KEY: dict[type[Any], dict[int, tuple[str, FieldRule]]] = {}
+"""The same by the ids of their objects, with the names of the fields: to read by."""
 _DECLARED: dict[type[Any], Declaration] = {}
 _REQUEST = "request"
 _NOTHING: Any = dataclasses.MISSING
@@ -166,6 +168,7 @@ def _declare(declared: type[T]) -> type[T]:
     if len(set(keys)) != len(keys):
         raise TypeError(f"{declared.__name__} gives two fields the same object id")
     _RULES[made] = rules
+    _BY_KEY[made] = {rule.key: (name, rule) for name, rule in rules.items()}
     return made
 
 
@@ -300,7 +303,7 @@ def decode_commands(
         values: dict[str, Any] = {}
         if declared.form is not Form.NOTICE:
             values[_REQUEST] = body.number(2)
-        values |= _values(declared.kind.__name__, declared.rules, decode_objects(body, declared.number, 0, network))
+        values |= _values(declared.kind, decode_objects(body, declared.number, 0, network))
         if body.left:
             raise Malformed(f"{declared.kind.__name__} is followed by {body.left} bytes that belong to nothing")
         out.append(_make(declared.kind, values))
@@ -325,7 +328,7 @@ def split_commands(payload: bytes) -> list[bytes]:
 def decode_shape(kind: type[S], data: bytes) -> S:
     """Read a shape on its own.  Raises Malformed."""
     reader = Reader(data)
-    value = _make(kind, _values(kind.__name__, _RULES[kind], decode_objects(reader)))
+    value = _make(kind, _values(kind, decode_objects(reader)))
     if reader.left:
         raise Malformed(f"{kind.__name__} is followed by {reader.left} bytes that belong to nothing")
     return value
@@ -340,18 +343,19 @@ def _make(kind: type[T], values: dict[str, Any]) -> T:
         raise Malformed(f"{kind.__name__}: {fault}") from None
 
 
-def _values(name: str, rules: Mapping[str, FieldRule], objects: ObjectList) -> dict[str, Any]:
-    by_key = {rule.key: (field_name, rule) for field_name, rule in rules.items()}
+def _values(kind: type[Any], objects: ObjectList) -> dict[str, Any]:
+    name, rules = kind.__name__, _BY_KEY[kind]
     values: dict[str, Any] = {}
-    for kind, key, held in objects:
-        if key not in by_key:
+    for form, key, held in objects:
+        known = rules.get(key)
+        if known is None:
             continue
-        field_name, rule = by_key[key]
-        if kind not in rule.kinds:
-            raise Malformed(f"{name}.{field_name} cannot be a {Kind(kind).name}")
+        field_name, rule = known
+        if form not in rule.kinds:
+            raise Malformed(f"{name}.{field_name} cannot be a {Kind(form).name}")
         item: Any = held
         if rule.inner is not None:
-            item = _make(rule.inner, _values(rule.inner.__name__, _RULES[rule.inner], cast(ObjectList, held)))
+            item = _make(rule.inner, _values(rule.inner, cast(ObjectList, held)))
         elif not _within(rule, item):
             raise Malformed(f"{name}.{field_name} is out of its bounds")
         if rule.boolean:
@@ -364,4 +368,4 @@ def _values(name: str, rules: Mapping[str, FieldRule], objects: ObjectList) -> d
             raise Malformed(f"{name} holds two of {field_name}")
         else:
             values[field_name] = item
-    return {key: tuple(held) if rules[key].many else held for key, held in values.items()}
+    return {key: tuple(held) if type(held) is list else held for key, held in values.items()}
