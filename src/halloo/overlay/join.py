@@ -271,6 +271,8 @@ class Join:
         self._heard_by_udp = True
         if isinstance(message, ProbeRefuse):
             return self._refused(message, route.address, Way.UDP, now, has_place=probe.with_ticket)
+        if self._comes_to(route.address):
+            return []
         held = self._held_until(now)
         if held > now:
             return self._plan(held, Way.UDP, route.address, now)
@@ -414,7 +416,8 @@ class Join:
             if len(self._tried) < MOST_TRIED:
                 self._tried[address] = None
             if way is Way.UDP:
-                out += self._probe(address, now)
+                if not self._comes_to(address):
+                    out += self._probe(address, now)
             elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
                 # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
                 port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
@@ -422,6 +425,10 @@ class Join:
                 out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY), way, now)
         self.timers[Timer.STEP] = self._steps[0][0] if self._steps else inf
         return out
+
+    def _comes_to(self, address: Address) -> bool:
+        """Whether a handshake with a supernode is under way over UDP: there another would only be more work."""
+        return any(attempt.address == address and attempt.way is Way.UDP for attempt in self._attempts.values())
 
     def _plan(self, at: float, way: Way, address: Address, now: float) -> Effects:
         """Take a rung later; what is due of the others now."""
