@@ -30,7 +30,9 @@ before the phone, and who lost his supernode alone is on line again after a roun
 have lost theirs together is no reason to wait in the dark: what is sent at once is a probe of a few bytes that costs
 its reader no state, and whoever is busy answers it with a time.  The handshake, which is what wore supernodes down in
 the great outages, comes when one is told to come; so the crowd is spread over as long as it takes, by those who know
-how long that is.  Where nobody answers at all, the full-jitter back-off spreads what follows.
+how long that is.  Of whom the node has a ticket, the first spare is not probed: the way back to it costs so little that
+its first datagram says Attach (see ``returns``).  Where nobody answers at all, the full-jitter back-off spreads what
+follows.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
 from halloo.overlay.promises import Promise, Promises
+from halloo.overlay.returns import Returns
 from halloo.overlay.scout import Scout
 
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
@@ -130,6 +133,8 @@ class _Attempt:
     way: Way
     round_trip: float = 0.0
     up: bool = False
+    returning: bool = False
+    """Whether we come back with a ticket; then Attach is said already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,7 @@ class Join:
     supernode: Address | None = None
     timers: Timers = field(default_factory=Timers)
     scout: Scout = field(init=False)
+    returns: Returns = field(init=False)
     _began: float = 0.0
     _round: int = 0
     _steps: list[_Step] = field(default_factory=list)
@@ -188,11 +194,12 @@ class Join:
 
     def __post_init__(self) -> None:
         self.scout = Scout(self.cache, self.rng, self.requests, self.wall)
+        self.returns = Returns(self.rng, self.peers, self.wall)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self.timers.next, self.scout.wake_at)
+        return min(self.timers.next, self.scout.wake_at, self.returns.wake_at)
 
     # --- intents
 
@@ -217,7 +224,7 @@ class Join:
         self._promises.forget()
         self.timers.clear()
         self.scout.rest()
-        return out
+        return out + self.returns.rest()
 
     def heard_of(self, addresses: tuple[Address, ...], now: float) -> Effects:
         """Supernodes that were found on the local network.  While one is looked for, they are tried at once."""
@@ -261,8 +268,11 @@ class Join:
 
     def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
         """An answer to a probe."""
-        if not isinstance(route, Wire) or self.scout.hear(message, route.address, now):
+        if not isinstance(route, Wire):
             return []
+        if self.scout.hear(message, route.address, now):
+            willing = isinstance(message, ProbeAccept)
+            return self.returns.at_leisure(route.address, self.scout.spares, now) if willing else []
         probe = self._probes.get(route.address)
         if probe is None or probe.request != message.request or self.state is not State.CLIMBING:
             return []
@@ -282,13 +292,13 @@ class Join:
         """A link stands."""
         attempt = self._attempts.get(peer)
         if attempt is None:
-            return []
+            return self.returns.up(peer)
         attempt.up = True
-        ticket = self._promises.ticket(attempt.address)
-        return [Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))]
+        return [] if attempt.returning else [self._attach(peer, attempt.address)]
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended or never stood."""
+        self.returns.down(peer)
         attempt = self._attempts.pop(peer, None)
         if attempt is not None:
             self._silent[attempt.address] = None
@@ -301,7 +311,7 @@ class Join:
         self.peer, self.supernode, self.state, self._moving = None, None, State.IDLE, False
         self.timers.clear()
         self.scout.rest()
-        return [lost, *self.begin(now)]
+        return [lost, *self.returns.rest(), *self.begin(now)]
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
         """What a supernode says."""
@@ -311,6 +321,8 @@ class Join:
             case AttachRefused() if sender in self._attempts:
                 attempt = self._attempts.pop(sender)
                 out: Effects = [Unlink(sender, "refused")]
+                if attempt.returning and message.ticket:
+                    out = self.returns.stay(sender, attempt.address, now)
                 if self.state is State.CLIMBING:
                     out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
                 return out
@@ -323,6 +335,7 @@ class Join:
     def wake(self, now: float) -> Effects:
         """Take the next rung, begin the next round, or show a sign of life."""
         out: Effects = self.scout.wake(now) if self.scout.wake_at <= now else []
+        out += self.returns.wake(now) if self.returns.wake_at <= now else []
         for timer in self.timers.due(now):
             match timer:
                 case Timer.STEP:
@@ -372,13 +385,17 @@ class Join:
         self._promises.offers.clear()
         ladder, begin = self.timings.ladder, now
         self._steps = []
-        due = self._promises.due(now)
+        due, entries = self._promises.due(now), self._entries(now)
+        back = next((one for one in entries if self.returns.holds(one, now)), None) if due is None else None
+        if back is not None:
+            begin = now + HOLD
+            insort(self._steps, (now, self._order(), Way.UDP, back))
         if due is not None:
             begin = now + ALONE
             self._round += 1  # one that only ever makes appointments is to be asked more and more seldom
             for at in (now, now + NO_ANSWER):
                 insort(self._steps, (at, self._order(), due.way, due.address))
-        for i, address in enumerate(self._entries(now)):
+        for i, address in enumerate(one for one in entries if one != back):
             for at, way in ladder.rungs:
                 if way is not Way.PROXY or self.has_proxy:
                     insort(self._steps, (begin + at + i * ladder.stagger, self._order(), way, address))
@@ -416,7 +433,9 @@ class Join:
             if len(self._tried) < MOST_TRIED:
                 self._tried[address] = None
             if way is Way.UDP:
-                if not self._comes_to(address):
+                if self.returns.holds(address, now) and not self._attempts:
+                    out += self._attempt(address, Wire(address), way, now)
+                elif not self._comes_to(address):
                     out += self._probe(address, now)
             elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
                 # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
@@ -442,9 +461,13 @@ class Join:
         return [Send(Wire(address), Probe(ticket=ticket, request=request))]
 
     def _attempt(self, address: Address, route: Route, way: Way, now: float, round_trip: float = 0.0) -> Effects:
-        peer = Peer(self.peers())
-        self._attempts[peer] = _Attempt(address, route, now, way, round_trip)
-        return [Link(peer, route)]
+        peer, ticket = Peer(self.peers()), self.returns.take(address, now) if way is Way.UDP else b""
+        self._attempts[peer] = _Attempt(address, route, now, way, round_trip, returning=bool(ticket))
+        return [Link(peer, route, ticket=ticket), self._attach(peer, address)] if ticket else [Link(peer, route)]
+
+    def _attach(self, peer: Peer, address: Address) -> Send:
+        ticket = self._promises.ticket(address)
+        return Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))
 
     def _held_until(self, now: float) -> float:
         """Until when others wait, because a supernode has said over UDP that we may come, and we are coming."""
@@ -528,6 +551,7 @@ class Join:
         self._promises.forget()
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
+            self.returns.attached(now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
         out += [*self._drop_attempts(), joined]
         return out if left is None else [*out, Shifted(left)]
