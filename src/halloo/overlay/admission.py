@@ -42,7 +42,7 @@ GRACE = 12.0  # seconds after its time that a place is kept: a handshake over a 
 EARLY = 0.5  # seconds before its time that who has a place is taken all the same: clocks and waiting are not exact
 LATER = 30.0  # seconds, at least, after which to ask again where no place is kept; at most twice as many
 FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
-RETURN_SHARE = 0.4  # of a log-in's work, what is left of it for who comes back with a ticket: no handshake
+RETURN_SHARE = 0.8  # of a log-in's processor time, who comes back with a ticket: no handshake, the rest as ever
 _CHECK = 8  # bytes that make a ticket ours
 _TIME = 6  # bytes of the time in it, in milliseconds; zero: a proof of the address only
 

@@ -85,7 +85,7 @@ class Confirmation:
         self.wake_at = inf
         key = key_of(self.inquiries.digest, self._name)
         if not self.open_to:
-            self._number, asked, out = self.elsewhere.ask(key, self._asked, now)
+            self._number, asked, out = self.elsewhere.ask(key, self._asked, now, at_leisure=True)
             self._asked += [asked] if asked is not None else []
             return out
         holders = [one for one in self.atlas.holders(key) if one != self.supernode]
