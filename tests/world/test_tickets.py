@@ -1,4 +1,4 @@
-"""Who loses his supernode comes back to a spare with a ticket: one datagram each way, or by a handshake if it is stale."""
+"""Who loses his supernode comes back to a spare by a ticket: one datagram each way, or a handshake if it is stale."""
 
 from __future__ import annotations
 
