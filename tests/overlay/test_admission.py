@@ -13,7 +13,7 @@ from halloo.base.effects import Send
 from halloo.crypto.plain import DIGEST
 from halloo.messages.credential import Party
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
-from halloo.overlay.admission import GRACE, LONGEST_LINE, PLACES_OF_HOST, Admission, Pace, Verdict
+from halloo.overlay.admission import GRACE, LONGEST_LINE, PLACES_OF_HOST, RETURN_SHARE, Admission, Pace, Verdict
 from halloo.overlay.clients import FEW, MANY, Clients, ClientTaken
 
 PACE = Pace(2.0, 10)
@@ -258,3 +258,37 @@ def test_a_full_supernode_takes_nobody_and_says_so() -> None:
     assert isinstance(probe(held, 3, now, only=True), ProbeRefuse)
     assert isinstance(attach(held, 3, now), AttachRefused)
     assert len(held) == 2
+
+
+def test_who_comes_back_with_a_ticket_takes_a_part_of_a_place_and_cannot_use_it_for_a_whole_one() -> None:
+    admission, now = full_line(), 100.0
+    before = admission.backlog(now)
+    told = admission.ask(host(1), b"", now, reachable=True, share=RETURN_SHARE)
+    assert not told.admitted
+    assert admission.backlog(now) - before == pytest.approx(RETURN_SHARE / PACE.rate)
+    at = now + told.wait
+    assert admission.ask(host(1), told.ticket, at).admitted
+    backlog = admission.backlog(at - 100.0)
+    assert admission.redeem(host(1), told.ticket, at), "he was told to come"
+    assert admission.backlog(at - 100.0) - backlog == pytest.approx((1 - RETURN_SHARE) / PACE.rate), "by a handshake"
+    admission.ask(host(2), b"", at, reachable=True, share=RETURN_SHARE)
+    again = admission.ask(host(3), b"", at, reachable=True, share=RETURN_SHARE)
+    line = admission.backlog(at)
+    admission.give_back(host(3), again.ticket, at)
+    assert line - admission.backlog(at) == pytest.approx(RETURN_SHARE / PACE.rate)
+
+
+def test_a_handshake_that_was_good_for_nothing_takes_a_place_once() -> None:
+    admission = line()
+    held = Clients(bytes(8), DIGEST, lambda: KNOWN, lambda: (), admission=admission)
+    for number in range(PACE.burst + 4):
+        held.came(Peer(number), resumed=False)
+        held.down(Peer(number), 100.0)
+        held.down(Peer(number), 100.0)
+    assert admission.backlog(100.0) == pytest.approx(5 / PACE.rate)
+    held.came(Peer(99), resumed=True)
+    held.came(Peer(100), resumed=False)
+    held.fellow(Peer(100))
+    held.down(Peer(99), 100.0)
+    held.down(Peer(100), 100.0)
+    assert admission.backlog(100.0) == pytest.approx(5 / PACE.rate)

@@ -37,6 +37,7 @@ class Sky:
     udp: bool = True
     now: float = 100.0
     wait: int = 9
+    handshake: float = 2 * TRIP
     names: tuple[Address, ...] = ()
     probes: list[tuple[float, Address, Probe]] = field(default_factory=list)
     links: list[tuple[float, Link]] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Sky:
                 case Link():
                     self.links.append((self.now, effect))
                     if self.habits.get(self._base(effect.route)) not in (None, "dead"):  # type: ignore[arg-type]
-                        self._later(2 * TRIP, ("up", effect.peer))
+                        self._later(self.handshake, ("up", effect.peer))
                 case Joined() | Lost():
                     self.events.append(effect)
 
@@ -433,3 +434,11 @@ def test_late_doubled_and_senseless_answers_leave_a_node_that_goes_on(
     sky.habits.update(dict.fromkeys(sky.habits, "takes"))
     sky.run(8_000.0)
     assert sky.join.state in (State.ATTACHED, *([State.FAILED] if timings.rounds else []))
+
+
+def test_an_appointment_that_takes_long_is_no_reason_to_begin_a_second_handshake_there() -> None:
+    sky = Sky({place(1): "busy"}, wait=4, handshake=3.0)
+    sky.do(sky.join.begin(sky.now))
+    sky.run(20.0)
+    assert sky.join.supernode == place(1)
+    assert len(sky.links) == 1

@@ -15,7 +15,7 @@ from halloo.link.onelink import HELLO_FOR, IDLE_FOR
 from halloo.link.persona import Persona
 from halloo.messages.overlay import Ping
 from halloo.sim.desk import Work
-from halloo.sim.halves import GIVE_UP
+from halloo.sim.half import GIVE_UP
 from halloo.sim.minds import Dweller
 from halloo.sim.mindtown import MindTown
 from halloo.sim.nat import KINDS, Box

@@ -17,7 +17,7 @@ from halloo.base.effects import Accept, Release, Send, Unlink
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.call.call import Answered, Ended
-from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Up
+from halloo.link.notice import Carried, Down, Heard, Moved, Notice, Observed, SoundHeard, Ticketed, Up
 from halloo.link.persona import Persona
 from halloo.login.auditor import Audited, Memory
 from halloo.login.renewal import Renewed
@@ -218,6 +218,8 @@ class Node:
         self.parties[peer] = party, notice.route
         if notice.inbound:
             self.roles.promotion.came(notice.route, now)
+            if self.supernode is not None:
+                self.supernode.clients.came(peer, resumed=notice.resumed)
         out = self.join.up(peer, now) + self.searches.up(peer, now) + self.calls.up(peer, party, now)
         out += self.buddies.up(peer, party, now)
         if self.relayer is not None:
@@ -242,6 +244,9 @@ class Node:
             self.parties[notice.peer] = self.parties[notice.peer][0], notice.route
         self.calls.moved(notice.peer, notice.route, now)
         return []
+
+    def _ticketed(self, notice: Ticketed, now: float) -> Effects:
+        return self.join.returns.ticketed(notice.peer, notice.ticket, notice.expires)
 
     def _observed(self, notice: Observed, now: float) -> Effects:
         if notice.port and self.observed is None:
@@ -345,8 +350,9 @@ class Node:
             return []
         if self.roles.tight:
             return [Send(sender, path.RelayRefused(reason="no capacity is left", request=message.request))]
-        self.supernode.clients.guest(sender, now)
         callee = self.supernode.clients.link_to(message.callee) or self.relayer.link_to(message.callee)
+        for guest in (sender, callee):
+            self.supernode.clients.guest(guest, now)
         return self.relayer.requested(message, sender, callee, now)
 
     def _relay_offer(self, message: Any, sender: Any, now: float) -> Effects:
@@ -510,6 +516,7 @@ class Node:
         Down: _down,
         Moved: _moved,
         Observed: _observed,
+        Ticketed: _ticketed,
     }
 
     _speak: ClassVar[dict[type[Message], Callable[[Node, Any, Any, float], Effects]]] = {

@@ -15,6 +15,9 @@ together, and supernodes that shut down to protect themselves.  So here nobody i
 refusal, which costs one digest, says when to come back: the next place in one line, each ``1 / rate`` seconds after
 the one before.  Who comes at his time is admitted; who does not come leaves his place to whoever asks.
 
+Who comes back with a ticket of an earlier link (see ``returns``) costs a part of a log-in, and takes that part of a
+place.
+
 A place is kept only for who has shown, by bringing back a proof, that he hears us where he claims to be, and for no
 host more than a few.  A flood of probes from made-up addresses therefore costs digests and nothing else: not memory,
 and not the places of those in the line.
@@ -31,7 +34,7 @@ from halloo.base.address import prefix_of
 from halloo.crypto.suite import Digest
 from halloo.overlay.hearsay import is_private
 
-__all__ = ["Admission", "Pace", "Verdict"]
+__all__ = ["RETURN_SHARE", "Admission", "Pace", "Verdict"]
 
 LONGEST_LINE = 600.0  # seconds that the line is long at most: who would stand longer is told to ask again
 PLACES_OF_HOST = 16  # places kept for one public host at once: an office behind one address
@@ -39,6 +42,7 @@ GRACE = 12.0  # seconds after its time that a place is kept: a handshake over a 
 EARLY = 0.5  # seconds before its time that who has a place is taken all the same: clocks and waiting are not exact
 LATER = 30.0  # seconds, at least, after which to ask again where no place is kept; at most twice as many
 FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
+RETURN_SHARE = 0.8  # of a log-in's processor time, who comes back with a ticket: no handshake, the rest as ever
 _CHECK = 8  # bytes that make a ticket ours
 _TIME = 6  # bytes of the time in it, in milliseconds; zero: a proof of the address only
 
@@ -79,6 +83,8 @@ class Admission:
     """The time of a place, in milliseconds -> for which host it is kept."""
     _waiting: dict[int, None] = field(default_factory=dict)
     """Those of them that are places in the line; the others were free when they were asked for."""
+    _paid: dict[int, float] = field(default_factory=dict)
+    """What share of a log-in a place was counted as, where that is not a whole one."""
     _order: deque[int] = field(default_factory=deque)
     _held: Counter[bytes] = field(default_factory=Counter)
 
@@ -94,10 +100,19 @@ class Admission:
         """Seconds that who comes now would have to wait."""
         return max(0.0, self._next - now)
 
-    def ask(self, host: bytes, ticket: bytes, now: float, *, room: bool = True, reachable: bool = False) -> Verdict:
+    def ask(
+        self,
+        host: bytes,
+        ticket: bytes,
+        now: float,
+        *,
+        room: bool = True,
+        reachable: bool = False,
+        share: float = 1.0,
+    ) -> Verdict:
         """Whether a node at ``host`` may come.  ``reachable``: it has shown already that it hears us there.
 
-        ``room``: whether there is any besides what is kept for those in the line.
+        ``room``: whether there is any besides what is kept for those in the line; ``share``: of a log-in's work.
         """
         self._tidy(now)
         key = prefix_of(host)
@@ -108,28 +123,29 @@ class Admission:
             if wait > EARLY and not self._free(now):
                 return Verdict(False, ceil(wait), ticket, proven=True)
             if wait > EARLY:
+                paid = self._paid.get(at, 1.0)
                 self._release(at)
-                at = self._keep(now, key)
+                at = self._keep(now, key, paid)
             self._waiting.pop(at, None)  # he is told to come: whether he arrives or not, the work is begun
             return Verdict(admitted=True, proven=True)
         if not room:
             return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
         if self._free(now):
-            self._next += 1 / self.pace.rate
-            self._keep(now, key)
+            self._next += share / self.pace.rate
+            self._keep(now, key, share)
             return Verdict(admitted=True, proven=proven)
         if not proven:
             return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
         if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
             return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
-        at = self._keep(self._next, key)
+        at = self._keep(self._next, key, share)
         self._waiting[at] = None
-        self._next += 1 / self.pace.rate
+        self._next += share / self.pace.rate
         return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
 
-    def redeem(self, host: bytes, ticket: bytes, now: float) -> bool:
-        """Whether a node that wants to attach was told to come; its place is used up."""
+    def redeem(self, host: bytes, ticket: bytes, now: float, share: float = 1.0) -> bool:
+        """Whether a node that wants to attach was told to come; its place is used up, and counted as what it was."""
         self._tidy(now)
         key = prefix_of(host)
         latest = int((now + EARLY) * 1000)
@@ -138,6 +154,7 @@ class Admission:
             at = next((each for each in self._order if each <= latest and self._places.get(each) == key), None)
         if at is None:
             return False
+        self._next += (share - self._paid.get(at, 1.0)) / self.pace.rate
         self._release(at)
         return True
 
@@ -146,8 +163,8 @@ class Admission:
         key = prefix_of(host)
         at = self._read(ticket, key)
         if at and at in self._waiting and self._places[at] == key:
+            self._next -= self._paid.get(at, 1.0) / self.pace.rate
             self._release(at)
-            self._next -= 1 / self.pace.rate
 
     def charge(self, now: float) -> None:
         """Somebody came unasked, for something else than to be taken in: that was as much work."""
@@ -169,12 +186,14 @@ class Admission:
         self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
         return self._next <= now + 1e-6  # sums of halves and thirds are not exact
 
-    def _keep(self, at: float, key: bytes) -> int:
+    def _keep(self, at: float, key: bytes, share: float) -> int:
         """Keep a place for a host, from ``at`` on; its number."""
         number = max(1, int(at * 1000))
         while number in self._places:
             number += 1
         self._places[number] = key
+        if share != 1.0:
+            self._paid[number] = share
         self._order.append(number)
         self._held[key] += 1
         return number
@@ -182,6 +201,7 @@ class Admission:
     def _release(self, at: int) -> None:
         key = self._places.pop(at)
         self._waiting.pop(at, None)
+        self._paid.pop(at, None)
         self._held[key] -= 1
         if not self._held[key]:
             del self._held[key]
@@ -192,7 +212,7 @@ class Admission:
         while self._order and (self._order[0] <= past or self._order[0] not in self._places):
             at = self._order.popleft()
             if at in self._waiting:
-                self._next -= 1 / self.pace.rate  # nobody came: the next who asks may
+                self._next -= self._paid.get(at, 1.0) / self.pace.rate  # nobody came: the next who asks may
             if at in self._places:
                 self._release(at)
 

@@ -9,6 +9,8 @@
       | --- Ping / Pong ---------> |  while idle
       | --- Leave ---------------> |
 
+Who comes back with a ticket of an earlier link says Attach in his first datagram, without having probed.
+
 Who may come, and when the others do, says ``admission``.  However many ask, those who are here stay, their Pings are
 answered, and so are their searches: only new work is put off.
 """
@@ -26,7 +28,7 @@ from halloo.base.machine import Effects, Event
 from halloo.messages.credential import Party
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
-from halloo.overlay.admission import FULL, Admission, Verdict
+from halloo.overlay.admission import FULL, RETURN_SHARE, Admission, Verdict
 
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
@@ -88,8 +90,10 @@ class Clients:
     wanted: int = 0
     """The chance, in millionths, with which a node that is ready should become a supernode."""
     _clients: dict[Peer, _Client] = field(default_factory=dict)
-    _guests: dict[Peer, None] = field(default_factory=dict)
-    """Links of others, whose handshakes are counted."""
+    _uncounted: dict[Peer, None] = field(default_factory=dict)
+    """Links that others began, whose handshakes nobody was told to come for."""
+    _returned: dict[Peer, None] = field(default_factory=dict)
+    """Links that were resumed with a ticket."""
     _newcomers: deque[Address] = field(default_factory=lambda: deque(maxlen=NEWCOMERS))
     _met: int = 0
     """How many newcomers there have been."""
@@ -165,6 +169,7 @@ class Clients:
             return [Send(sender, refused)]
         for old in [peer for peer, held in self._clients.items() if held.node == message.node and peer != sender]:
             del self._clients[old]  # the same node again, after its line changed
+        self._uncounted.pop(sender, None)
         self._clients[sender] = _Client(message.node, party.name, _seen(route), at=route, heard_of=self._met)
         self._turned_away.pop(_host(route), None)
         attached = Attached(
@@ -181,20 +186,29 @@ class Clients:
         """What to say to who may not attach now.  Who is here already, over this link or another, always may."""
         if sender in self._clients or sender == self.own or self.link_to(message.node) is not None:
             return None
-        told_to_come = self.admission is not None and self.admission.redeem(_host(route), message.ticket or b"", now)
+        host, place = _host(route), message.ticket or b""
+        share = RETURN_SHARE if sender in self._returned else 1.0
+        told_to_come = self.admission is not None and self.admission.redeem(host, place, now, share)
         if told_to_come and len(self._clients) < self.most and not self.closed:
             return None
-        verdict = self._verdict(route, message.ticket or b"", now, reachable=True)
+        verdict = self._verdict(route, place, now, reachable=True, share=share)
         if verdict.admitted:
             if self.admission is not None:
-                self.admission.redeem(_host(route), b"", now)
+                self.admission.redeem(host, b"", now, share)
             return None
         return AttachRefused(
             supernodes=self.known(), retry_after=verdict.wait, ticket=verdict.ticket or None, request=message.request
         )
 
     def _verdict(
-        self, route: Route | None, ticket: bytes, now: float, *, reachable: bool = False, only_asking: bool = False
+        self,
+        route: Route | None,
+        ticket: bytes,
+        now: float,
+        *,
+        reachable: bool = False,
+        only_asking: bool = False,
+        share: float = 1.0,
     ) -> Verdict:
         if not self.room and not self.closed and not only_asking:
             self._turned_away.pop(_host(route), None)
@@ -204,14 +218,22 @@ class Clients:
         if self.admission is None:
             return Verdict(bool(self.room), 0 if self.room else int(FULL), proven=True)
         room = self.room > 0
-        return self.admission.ask(_host(route), ticket, now, room=room, reachable=reachable)
+        return self.admission.ask(_host(route), ticket, now, room=room, reachable=reachable, share=share)
 
-    def guest(self, peer: Peer, now: float) -> None:
+    def came(self, peer: Peer, *, resumed: bool) -> None:
+        """Somebody has made a link to us; why is not known yet."""
+        (self._returned if resumed else self._uncounted)[peer] = None
+
+    def guest(self, peer: Peer | None, now: float) -> None:
         """A node that is none of ours has come by a link, for a relay or to ask: a handshake is a handshake."""
-        if peer not in self._clients and peer not in self._guests:
-            self._guests[peer] = None
+        if peer is not None and peer in self._uncounted:
+            del self._uncounted[peer]
             if self.admission is not None:
                 self.admission.charge(now)
+
+    def fellow(self, peer: Peer) -> None:
+        """It is a supernode of our block: there are few of those."""
+        self._uncounted.pop(peer, None)
 
     def pinged(self, message: Ping, sender: Peer, route: Route | None) -> Effects:
         """A sign of life; answered, with the address it comes from where that has changed."""
@@ -234,11 +256,15 @@ class Clients:
 
     def left(self, message: Leave, sender: Peer) -> Effects:
         """A goodbye."""
-        return self.down(sender)
+        return self._gone(sender)
 
-    def down(self, peer: Peer) -> Effects:
-        """A link ended."""
-        self._guests.pop(peer, None)
+    def down(self, peer: Peer, now: float) -> Effects:
+        """A link ended.  Whatever it was good for: its handshake was work."""
+        self.guest(peer, now)
+        self._returned.pop(peer, None)
+        return self._gone(peer)
+
+    def _gone(self, peer: Peer) -> Effects:
         client = self._clients.pop(peer, None)
         return [ClientGone(client.node)] if client else []
 

@@ -33,6 +33,7 @@ __all__ = ["FIRST_ELSEWHERE", "Elsewhere"]
 ELSEWHERE_FOR = 4.0  # seconds that one has for the link and the answer
 MOST_ELSEWHERE = 16  # questions at once
 FIRST_ELSEWHERE = -2  # the numbers of these questions go down from here: those of inquiries go up
+AT_LEISURE_AMONG = 64  # known supernodes of which one is asked where there is time: the best known are asked by all
 WEB = (80, 443)  # ports by which we may have reached our own
 
 
@@ -82,17 +83,19 @@ class Elsewhere:
     ) -> tuple[int, Address | None, Effects]:
         """Ask one whom we have not asked yet (``but``); its number in the Learnt that follows, and who is asked.
 
-        ``record``: our own, of that ``version``; who does not find it so new is asked to store it.
+        ``record``: our own, of that ``version``; who does not find it so new is asked to store it.  There is time for
+        that, so it is any of many; otherwise the best known.
         Nobody is asked, where there is no other, or datagrams of ours pass: then a Learnt that knows nothing follows
         at once.
         """
         number = self._number
         self._number -= 1
         way, others = self.way, [one for one in (*but, self.supernode) if one is not None]
-        chosen = self.cache.best(1, self.rng, now + self.wall, others) if way is not None else []
+        most = 1 if record is None else AT_LEISURE_AMONG
+        chosen = self.cache.best(most, self.rng, now + self.wall, others) if way is not None else []
         if way is None or not chosen or len(self._questions) >= MOST_ELSEWHERE:
             return number, None, [Learnt(number, key, None, complete=False, heard=0, messages=0)]
-        address = chosen[0]
+        address = self.rng.choice(chosen)
         port = way.address.port if way.address.port in WEB else address.port
         peer = Peer(self.peers())
         self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR, record, version)

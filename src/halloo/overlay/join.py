@@ -30,7 +30,9 @@ before the phone, and who lost his supernode alone is on line again after a roun
 have lost theirs together is no reason to wait in the dark: what is sent at once is a probe of a few bytes that costs
 its reader no state, and whoever is busy answers it with a time.  The handshake, which is what wore supernodes down in
 the great outages, comes when one is told to come; so the crowd is spread over as long as it takes, by those who know
-how long that is.  Where nobody answers at all, the full-jitter back-off spreads what follows.
+how long that is.  Of whom the node has a ticket, the first spare is not probed: the way back to it costs so little that
+its first datagram says Attach (see ``returns``).  Where nobody answers at all, the full-jitter back-off spreads what
+follows.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
 from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
 from halloo.overlay.promises import Promise, Promises
+from halloo.overlay.returns import Returns
 from halloo.overlay.scout import Scout
 
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
@@ -132,6 +135,8 @@ class _Attempt:
     way: Way
     round_trip: float = 0.0
     up: bool = False
+    returning: bool = False
+    """Whether we come back with a ticket; then Attach is said already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,7 @@ class Join:
     supernode: Address | None = None
     timers: Timers = field(default_factory=Timers)
     scout: Scout = field(init=False)
+    returns: Returns = field(init=False)
     _began: float = 0.0
     _round: int = 0
     _steps: list[_Step] = field(default_factory=list)
@@ -190,11 +196,12 @@ class Join:
 
     def __post_init__(self) -> None:
         self.scout = Scout(self.cache, self.rng, self.requests, self.wall)
+        self.returns = Returns(self.rng, self.peers, self.wall)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
-        return min(self.timers.next, self.scout.wake_at)
+        return min(self.timers.next, self.scout.wake_at, self.returns.wake_at)
 
     # --- intents
 
@@ -219,7 +226,7 @@ class Join:
         self._promises.forget()
         self.timers.clear()
         self.scout.rest()
-        return out
+        return out + self.returns.rest()
 
     def heard_of(self, addresses: tuple[Address, ...], now: float) -> Effects:
         """Supernodes that were found on the local network.  While one is looked for, they are tried at once."""
@@ -266,8 +273,11 @@ class Join:
 
     def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
         """An answer to a probe."""
-        if not isinstance(route, Wire) or self.scout.hear(message, route.address, now):
+        if not isinstance(route, Wire):
             return []
+        if self.scout.hear(message, route.address, now):
+            willing = isinstance(message, ProbeAccept)
+            return self.returns.at_leisure(route.address, self.scout.spares, now) if willing else []
         probe = self._probes.get(route.address)
         if probe is None or probe.request != message.request or self.state is not State.CLIMBING:
             return []
@@ -276,6 +286,8 @@ class Join:
         self._heard_by_udp = True
         if isinstance(message, ProbeRefuse):
             return self._refused(message, route.address, Way.UDP, now, has_place=probe.with_ticket)
+        if self._comes_to(route.address):
+            return []
         held = self._held_until(now)
         if held > now:
             return self._plan(held, Way.UDP, route.address, now)
@@ -285,13 +297,13 @@ class Join:
         """A link stands."""
         attempt = self._attempts.get(peer)
         if attempt is None:
-            return []
+            return self.returns.up(peer)
         attempt.up = True
-        ticket = self._promises.ticket(attempt.address)
-        return [Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))]
+        return [] if attempt.returning else [self._attach(peer, attempt.address)]
 
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended or never stood."""
+        self.returns.down(peer)
         attempt = self._attempts.pop(peer, None)
         if attempt is not None:
             self._silent[attempt.address] = None
@@ -304,7 +316,7 @@ class Join:
         self.peer, self.supernode, self.state, self._moving = None, None, State.IDLE, False
         self.timers.clear()
         self.scout.rest()
-        return [lost, *self.begin(now)]
+        return [lost, *self.returns.rest(), *self.begin(now)]
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
         """What a supernode says."""
@@ -314,6 +326,8 @@ class Join:
             case AttachRefused() if sender in self._attempts:
                 attempt = self._attempts.pop(sender)
                 out: Effects = [Unlink(sender, "refused")]
+                if attempt.returning and message.ticket:
+                    out = self.returns.stay(sender, attempt.address, now)
                 if self.state is State.CLIMBING:
                     out += self._refused(message, attempt.address, attempt.way, now, has_place=True)
                 return out
@@ -326,6 +340,7 @@ class Join:
     def wake(self, now: float) -> Effects:
         """Take the next rung, begin the next round, or show a sign of life."""
         out: Effects = self.scout.wake(now) if self.scout.wake_at <= now else []
+        out += self.returns.wake(now) if self.returns.wake_at <= now else []
         for timer in self.timers.due(now):
             match timer:
                 case Timer.STEP:
@@ -386,13 +401,17 @@ class Join:
         self._promises.offers.clear()
         ladder, begin = self.timings.ladder, now
         self._steps = []
-        due = self._promises.due(now)
+        due, entries = self._promises.due(now), self._entries(now)
+        back = next((one for one in entries if self.returns.holds(one, now)), None) if due is None else None
+        if back is not None:
+            begin = now + HOLD
+            insort(self._steps, (now, self._order(), Way.UDP, back))
         if due is not None:
             begin = now + ALONE
             self._round += 1  # one that only ever makes appointments is to be asked more and more seldom
             for at in (now, now + NO_ANSWER):
                 insort(self._steps, (at, self._order(), due.way, due.address))
-        for i, address in enumerate(self._entries(now)):
+        for i, address in enumerate(one for one in entries if one != back):
             for at, way in ladder.rungs:
                 if way is not Way.PROXY or self.has_proxy:
                     insort(self._steps, (begin + at + i * ladder.stagger, self._order(), way, address))
@@ -430,7 +449,10 @@ class Join:
             if len(self._tried) < MOST_TRIED:
                 self._tried[address] = None
             if way is Way.UDP:
-                out += self._probe(address, now)
+                if self.returns.holds(address, now) and not self._attempts:
+                    out += self._attempt(address, Wire(address), way, now)
+                elif not self._comes_to(address):
+                    out += self._probe(address, now)
             elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
                 # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
                 port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
@@ -438,6 +460,10 @@ class Join:
                 out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY), way, now)
         self.timers[Timer.STEP] = self._steps[0][0] if self._steps else inf
         return out
+
+    def _comes_to(self, address: Address) -> bool:
+        """Whether a handshake with a supernode is under way over UDP: there another would only be more work."""
+        return any(attempt.address == address and attempt.way is Way.UDP for attempt in self._attempts.values())
 
     def _plan(self, at: float, way: Way, address: Address, now: float) -> Effects:
         """Take a rung later; what is due of the others now."""
@@ -451,9 +477,13 @@ class Join:
         return [Send(Wire(address), Probe(ticket=ticket, request=request))]
 
     def _attempt(self, address: Address, route: Route, way: Way, now: float, round_trip: float = 0.0) -> Effects:
-        peer = Peer(self.peers())
-        self._attempts[peer] = _Attempt(address, route, now, way, round_trip)
-        return [Link(peer, route)]
+        peer, ticket = Peer(self.peers()), self.returns.take(address, now) if way is Way.UDP else b""
+        self._attempts[peer] = _Attempt(address, route, now, way, round_trip, returning=bool(ticket))
+        return [Link(peer, route, ticket=ticket), self._attach(peer, address)] if ticket else [Link(peer, route)]
+
+    def _attach(self, peer: Peer, address: Address) -> Send:
+        ticket = self._promises.ticket(address)
+        return Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))
 
     def _held_until(self, now: float) -> float:
         """Until when others wait, because a supernode has said over UDP that we may come, and we are coming."""
@@ -537,6 +567,7 @@ class Join:
         self._promises.forget()
         if attempt.way is Way.UDP:
             self.scout.attached(attempt.address, now)
+            self.returns.attached(now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
         out += [*self._drop_attempts(), joined]
         return out if left is None else [*out, Shifted(left)]

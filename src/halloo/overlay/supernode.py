@@ -241,9 +241,11 @@ class Supernode:
             self.browses.drop(number)
             del self._browsing[number]
         self._passed.pop(peer, None)
+        if peer in self.block.links.values():
+            self.clients.fellow(peer)
         self.watchdesk.down(peer)
         out = self._lost_sight(peer, now)
-        return self._follow(out + self.block.down(peer, reason, now) + self.clients.down(peer), now)
+        return self._follow(out + self.block.down(peer, reason, now) + self.clients.down(peer, now), now)
 
     def call_back(self) -> Effects:
         """Some credentials were revoked: keep no records under them, and no links."""
@@ -393,8 +395,9 @@ class Supernode:
         return [RecordKept(entry), *self._follow(self.keeper.write(entry, sender, message.request, now), now)]
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
-        if sender not in self.block.links.values():
-            self.clients.guest(sender, now)
+        if sender in self.block.links.values():
+            self.clients.fellow(sender)
+        self.clients.guest(sender, now)
         found = self._found_here(message, now)
         if found.records or not message.ask_others:
             return [Send(sender, found)]

@@ -16,8 +16,8 @@ __all__ = ["Desk", "Work"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What each supernode of a world can do in a second.  ``logins``: in full; ``resumed``: of links resumed, and
-    handshakes of other supernodes, which bring no record and take no page.
+    """What each supernode of a world can do in a second.  ``logins``: in full; ``resumed``: of links resumed, as long
+    as nobody is taken by them, and handshakes of other supernodes, which bring no record and take no page.
     """
 
     logins: float = 2.0
@@ -34,8 +34,8 @@ class Desk:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.busy_until = 0.0
-        self.attempts = 0
-        """Logins that were begun here, heard or not."""
+        self.attempts = 0.0
+        """Logins that were begun here, heard or not; one who came back with a ticket counts as what it costs."""
         self.refused = 0
         """Handshakes for which there was no room."""
         self.busiest = 0.0
@@ -53,3 +53,8 @@ class Desk:
         self.busiest = max(self.busiest, wait)
         self.busy_until = now + backlog + took
         return wait
+
+    def took(self, share: float, now: float) -> None:
+        """Somebody who came back with a ticket was taken: ``share`` of a login's work."""
+        self.attempts += share
+        self.busy_until = max(self.busy_until, now) + share / self.work.logins

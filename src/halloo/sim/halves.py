@@ -15,7 +15,6 @@ those of ``link``; what is not modelled is what only bytes have: sizes at which 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
@@ -25,10 +24,13 @@ from halloo.base.machine import Message
 from halloo.link.links import MAX_LINKS
 from halloo.link.notice import Down, Heard, Moved, SoundHeard, Up
 from halloo.link.onelink import HELLO_AGAIN, HELLO_FOR, HELLO_GROWTH, HELLO_MOST, IDLE_FOR
-from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, QUEUE, Reliable
+from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, QUEUE
 from halloo.link.renewal import RENEW_AFTER
 from halloo.link.strangers import BUSY, MAX_HALF_OPEN
 from halloo.messages.credential import Party
+from halloo.sim.comebacks import Comebacks
+from halloo.sim.half import Half
+from halloo.sim.parcel import Parcel
 from halloo.sim.world import WALL
 
 if TYPE_CHECKING:
@@ -36,92 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Half", "Halves", "Parcel"]
 
-GIVE_UP = Reliable().give_up  # seconds unheard after which a link is taken for dead
 _NO_SIGN = "no sign of life"
-
-
-class Parcel:
-    """What passes through a relay, which cannot open it: what shall happen where it arrives.  As long as a packet."""
-
-    __slots__ = ("act", "item", "passed", "size")
-
-    def __init__(self, act: Callable[[Dweller, Route, Any], None], item: Any, size: int = 120) -> None:
-        self.act = act
-        self.item = item
-        self.size = size
-        self.passed = False
-        """Whether a relay has passed it on."""
-
-    def __len__(self) -> int:
-        return self.size
-
-
-class Half:
-    """One side's view of a link."""
-
-    __slots__ = (
-        "cookie",
-        "dead_at",
-        "direct",
-        "early",
-        "far",
-        "give_up",
-        "gone",
-        "heard_at",
-        "heard_number",
-        "inbound",
-        "key",
-        "knocked",
-        "last",
-        "number",
-        "owner",
-        "peer",
-        "renewed_at",
-        "ripe",
-        "route",
-        "said_in",
-        "stuck",
-        "travel",
-        "unheard",
-        "up",
-        "wait",
-        "waiting",
-    )
-
-    def __init__(self, owner: Dweller, peer: Peer, route: Route, key: bytes, now: float, *, inbound: bool) -> None:
-        self.owner = owner
-        self.peer = peer
-        self.route = route
-        self.key = key
-        self.inbound = inbound
-        self.far: Half | None = None
-        self.give_up = GIVE_UP
-        self.up = False
-        self.gone = False
-        self.cookie = False
-        self.knocked = False
-        """Whether a supernode has heard our Hello, and perhaps had no room for it."""
-        self.ripe = False
-        """Whether our answer to a Hello is worked out."""
-        self.wait = HELLO_AGAIN
-        self.travel = 0.0
-        self.direct = False
-        """Whether neither side is behind a box and none has moved: then what is said arrives."""
-        self.heard_at = now
-        self.renewed_at = now
-        self.last = 0.0
-        """When the newest thing said arrives."""
-        self.waiting: list[Message] = []
-        """Said before the link stood."""
-        self.stuck: list[tuple[Message, float]] | None = None
-        """What did not get through, and when it was said; the first of it is said again."""
-        self.dead_at = inf
-        self.said_in = -1
-        self.number = 0
-        self.unheard: dict[int, tuple[Message, float]] = {}
-        """Through a relay: said and not known to be heard."""
-        self.heard_number = 0
-        self.early: dict[int, Message] = {}
 
 
 class Halves:
@@ -130,6 +47,7 @@ class Halves:
     def __init__(self, world: MindWorld) -> None:
         self._world = world
         self._turn = 0
+        self._comebacks = Comebacks(world, self)
 
     # --- a link begins
 
@@ -143,16 +61,18 @@ class Halves:
         dweller.halves[effect.peer] = half
         _enter(half)
         world.plan(HELLO_FOR, self._hello_over, half)
-        self._greet(half)
+        if not self._comebacks.begin(half, effect.ticket):
+            self.greet(half)
 
-    def _greet(self, half: Half) -> None:
+    def greet(self, half: Half) -> None:
+        """Say Hello, until somebody answers."""
         if half.gone or half.up:
             return
         world = self._world
         _said(half, "Hello")
         world.post(half.owner, half.route, self._hello, half)
         if not isinstance(half.route, Stream):
-            world.plan(half.wait, self._greet, half)
+            world.plan(half.wait, self.greet, half)
             half.wait = min(HELLO_GROWTH * half.wait, HELLO_MOST)
 
     def _hello_over(self, half: Half) -> None:
@@ -213,7 +133,7 @@ class Halves:
         half = theirs.far
         if half is None or half.owner is not there or half.gone or half.up:
             return
-        party = self._party(theirs.owner, there)
+        party = self.party(theirs.owner, there)
         if party is None:
             return
         if half.key and party.key != half.key:
@@ -221,10 +141,10 @@ class Halves:
             return
         half.far = theirs
         half.wait = HELLO_AGAIN
-        self._stand(half)
+        self.stand(half)
         self._finish(half)
         world.tell(there, Up(half.peer, party, half.route, inbound=False))
-        self._said_at_last(half)
+        self.said_at_last(half)
 
     def _finish(self, half: Half) -> None:
         theirs = half.far
@@ -240,18 +160,18 @@ class Halves:
     def _finished(self, there: Dweller, _: Route, ours: Half) -> None:
         if ours.gone or ours.up or ours.owner is not there or ours.far is None:
             return
-        party = self._party(ours.far.owner, there)
+        party = self.party(ours.far.owner, there)
         if party is None:
             return
         there.half_open.pop(ours.far, None)
         ours.peer = Peer(there.next_inbound())
         there.halves[ours.peer] = ours
-        self._stand(ours)
+        self.stand(ours)
         _said(ours, "Ack of Finish")
         self._world.tell(there, Up(ours.peer, party, ours.route, inbound=True))
-        self._said_at_last(ours)
+        self.said_at_last(ours)
 
-    def _party(self, whose: Dweller, judge: Dweller) -> Party | None:
+    def party(self, whose: Dweller, judge: Dweller) -> Party | None:
         """Who somebody proves to be; None: his credential does not hold."""
         persona = whose.persona
         if not persona.credential:
@@ -262,7 +182,15 @@ class Halves:
             return None
         return Party(persona.public, claims) if claims.key == persona.public else None
 
-    def _stand(self, half: Half) -> None:
+    @staticmethod
+    def half(owner: Dweller, peer: Peer, route: Route, now: float) -> Half:
+        """The half of who is come to."""
+        half = Half(owner, peer, route, b"", now, inbound=True)
+        _enter(half)
+        return half
+
+    def stand(self, half: Half) -> None:
+        """A link stands, on one side."""
         world, owner = self._world, half.owner
         half.up = True
         half.heard_at = half.renewed_at = world.now
@@ -321,7 +249,8 @@ class Halves:
             late += wait
         return late
 
-    def _said_at_last(self, half: Half) -> None:
+    def said_at_last(self, half: Half) -> None:
+        """Say what waited for the link to stand."""
         waiting, half.waiting = half.waiting, []
         for message in waiting:
             if not half.gone:
@@ -363,7 +292,7 @@ class Halves:
             return False
         if not (half.direct and not world.net.closed) and not self._leads(half, far, seen):
             return False
-        self._heard(half, far, message)
+        self.hear(half, far, message)
         return True
 
     def _leads(self, half: Half, far: Half, seen: Address | None) -> bool:
@@ -384,7 +313,8 @@ class Halves:
             world.tell(far.owner, Moved(far.peer, far.route))
         return True
 
-    def _heard(self, half: Half, far: Half, message: Message) -> None:
+    def hear(self, half: Half, far: Half, message: Message) -> None:
+        """The other side hears a message."""
         world, there = self._world, far.owner
         if there.weakness is not None and there.weakness(message):
             world.crash(there)
@@ -395,7 +325,8 @@ class Halves:
         world.delivered += 1
         far.said_in = -1
         turn = self._turn
-        world.tell(there, Heard(message, far.peer))
+        if not self._comebacks.heard(far, message):
+            world.tell(there, Heard(message, far.peer))
         if far.said_in != turn:  # nothing was answered that would say beside it what was heard
             name = f"Ack of {type(message).__name__}"
             there.said[name] = there.said.get(name, 0) + 1
@@ -469,7 +400,7 @@ class Halves:
         far.early[number] = message
         while (following := far.early.pop(far.heard_number + 1, None)) is not None and not far.gone:
             far.heard_number += 1
-            self._heard(half, far, following)
+            self.hear(half, far, following)
 
     # --- a link ends
 

@@ -88,6 +88,7 @@ class Dweller:
         "ports",
         "said",
         "streamed",
+        "tickets",
         "tongue",
         "weakness",
     )
@@ -117,6 +118,8 @@ class Dweller:
         self.next_inbound = Numbers(_INBOUND)
         self.next_stream = Numbers(_FIRST_STREAM)
         self.desk: Desk | None = None
+        self.tickets: dict[bytes, tuple[Persona, bytes, float]] = {}
+        """Those that it has given and that were not used: for whom, with which credential, and until when."""
         self.tongue: Callable[[Send], Send | None] | None = None
         """What becomes of what it says, if it is a liar."""
         self.weakness: Callable[[Message], bool] | None = None

@@ -152,7 +152,7 @@ class Play:
         self.promoted = self.demoted = 0
         self.shut_down = 0
         self._last_role: dict[str, bool] = {}
-        self._attempts: dict[str, tuple[Desk, int]] = {}
+        self._attempts: dict[str, tuple[Desk, float]] = {}
         self.counting = Counting(self.world)
         self.attempts_peak = 0.0
         self.crashes = 0
@@ -314,7 +314,7 @@ class Play:
         """How many messages of searches have been said."""
         return self.counting.searching()
 
-    def attempts(self) -> list[int]:
+    def attempts(self) -> list[float]:
         """Logins that were begun at each supernode that is there now, since work was limited."""
         desks = [self.world.dwellers[name].desk for name in self.supernodes_now()]
         return [desk.attempts if desk is not None else 0 for desk in desks]
@@ -520,12 +520,13 @@ class Play:
             self._last_role[name] = True
             desk = self.world.dwellers[name].desk
             if desk is not None:
-                desk_before, before = self._attempts.get(name, (desk, 0))
+                desk_before, before = self._attempts.get(name, (desk, 0.0))
                 begun = desk.attempts - (before if desk is desk_before else 0)
                 peak = max(peak, begun / (SAMPLE + self.setting.work.at_once))  # what a rested desk does in that time
                 self._attempts[name] = desk, desk.attempts
                 refused += desk.refused
-        self.attempts_peak = max(self.attempts_peak, peak)
+        if self.series:  # before the first sample lies more than the time of one: that in which the calls were made
+            self.attempts_peak = max(self.attempts_peak, peak)
         self.series.append(
             {
                 "node_bytes_per_s": self.counting.lately(self.users, SAMPLE),

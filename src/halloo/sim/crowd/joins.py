@@ -149,7 +149,7 @@ class Joins:
         mine, ladder = self.rows, self.timings.ladder
         mine.state[rows] = CLIMBING
         mine.epoch[rows] += 1
-        mine.referred[rows], mine.attempts[rows] = 0, 0
+        mine.referred[rows], mine.attempts[rows], mine.comes_to[rows] = 0, 0, NOBODY
         mine.offer_with[rows], mine.choose_at[rows], mine.held_until[rows] = NOBODY, np.inf, 0.0
         begin = at.copy()
         due = mine.place_at[rows] <= at
@@ -230,6 +230,7 @@ class Joins:
         waits = (place >= 0) & (caches.later[rows, np.maximum(place, 0)] > at) & (ticket < 0)
         if self.timings.patient:
             waits |= (way != UDP) & mine.heard[rows]
+        waits |= (way == UDP) & (mine.comes_to[rows] == supernode)
         held = ~waits & (mine.held_until[rows] > at)
         if held.any():
             who = rows[held]
@@ -308,7 +309,8 @@ class Joins:
         known = place >= 0
         caches.flags[rows[known], place[known]] &= ~np.uint8(SILENT | ASKED)
         mine.heard[rows] = True
-        accepted = verdict == ACCEPTED
+        refused = verdict != ACCEPTED
+        accepted = ~refused & (mine.comes_to[rows] != supernode)
         if accepted.any():
             held = mine.held_until[rows] > at
             later, now = accepted & held, accepted & ~held
@@ -316,10 +318,11 @@ class Joins:
             self.steps.put(mine.held_until[who], who, mine.epoch[who], supernode[later], UDP, NO_TICKET)
             who, when, number = rows[now], at[now], supernode[now]
             mine.attempts[who] += 1
+            mine.comes_to[who] = number
             mine.held_until[who] = when + HOLD * 2.0 ** np.clip(mine.attempts[who] - 1, 0, 3)
             self._greet(when, who, number, UDP, ticket[now], when - sent[now])
-        if not accepted.all():
-            no = ~accepted
+        if refused.any():
+            no = refused
             most = np.where(verdict[no] == REFUSED, 20, 2)
             self._refused(
                 at[no], rows[no], supernode[no], np.full(int(no.sum()), UDP), wait[no], ticket[no], placed[no], most
@@ -510,6 +513,7 @@ class Joins:
             who = rows[lot]
             mine.attempts[who] -= mine.attempts[who] > 0
             mine.heard[who] &= way[lot] != UDP
+            mine.comes_to[who[mine.comes_to[who] == supernode[lot]]] = NOBODY
             place = caches.place(who, supernode[lot])
             known = place >= 0
             caches.flags[who[known], place[known]] |= SILENT
@@ -559,7 +563,7 @@ class Joins:
         if refused.any():
             who = rows[refused]
             mine.attempts[who] -= mine.attempts[who] > 0
-            mine.held_until[who] = 0.0
+            mine.held_until[who], mine.comes_to[who] = 0.0, NOBODY
             self._refused(
                 at[refused], who, supernode[refused], way[refused], wait[refused], ticket[refused],
                 np.ones(len(who), bool), np.full(len(who), 40),

@@ -32,6 +32,8 @@ class Rows:
         self.round = np.zeros(users, np.uint8)
         self.referred = np.zeros(users, np.uint8)
         self.attempts = np.zeros(users, np.uint8)
+        self.comes_to = np.full(users, NOBODY, np.uint16)
+        """The supernode that the newest handshake over UDP is under way with."""
         self.heard: Bools = np.zeros(users, bool)
         """Whether a probe was answered in this search."""
         self.knows: Bools = np.zeros(users, bool)

@@ -398,9 +398,9 @@ class CrowdPlay(Play):
             self.run(min(1.0, since + most - self.now))
         return max(0.0, self.now - since) if back() else None
 
-    def attempts(self) -> list[int]:
+    def attempts(self) -> list[float]:
         """Logins that were begun at each supernode that is there now."""
-        found: list[int] = self.crowd.joins.attempts[self.crowd.desks.alive].tolist()
+        found: list[float] = self.crowd.joins.attempts[self.crowd.desks.alive].tolist()
         return found
 
     def map(self) -> list[tuple[str, int, int]]:
