@@ -100,8 +100,8 @@ def test_names_are_whole_words_that_say_something() -> None:
         for line, name in (*defined(ast.parse(path.read_text("utf-8"))), (1, path.stem))
         if FORBIDDEN.search(name)
     ]
-    # click's own words for finding a command
-    assert [fault for fault in found if not fault.endswith("get_command")] == []
+    # click's own words for finding a command, and the language's for an attribute
+    assert [fault for fault in found if not fault.endswith(("get_command", "__get__"))] == []
 
 
 def test_no_algorithm_is_named_outside_crypto() -> None:

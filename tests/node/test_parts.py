@@ -1,4 +1,4 @@
-"""A node asks a machine for its deadline again only when somebody has taken hold of it: nothing may be missed by that."""
+"""A node asks a machine for its deadline again only when somebody has taken hold of it: that misses nothing."""
 
 from __future__ import annotations
 
