@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["EVERY", "Part", "Parts"]
 
 M = TypeVar("M")
-COUNT = 11  # machines of a node
-EVERY = (1 << COUNT) - 1  # as a set of bits: every machine
+COUNT = 11
+EVERY = (1 << COUNT) - 1
+"""As a set of bits: every machine of a node."""
 _NUMBERS = tuple(tuple(i for i in range(COUNT) if bits >> i & 1) for bits in range(EVERY + 1))
 
 

@@ -72,10 +72,6 @@ class Calendar:
             return False
         self._present = heappop(self._keys)
         self._now = self._buckets.pop(self._present)
-        self._now.sort(key=_when)
+        self._now.sort()  # by time and order: no two have the same
         self._at = 0
         return True
-
-
-def _when(deed: Deed) -> tuple[float, int]:
-    return deed[0], deed[1]

@@ -74,6 +74,8 @@ class _Binding:
     port: int
     towards: Address | None
     used_at: float
+    outside: Address
+    """Its port, as others see it."""
     known: dict[object, None] = field(default_factory=dict)
     """Hosts, or hosts and ports, that something was sent to."""
 
@@ -110,7 +112,7 @@ class Box:
             binding.known[destination.host] = None
         elif self.kind.filter is Filter.PORTS:
             binding.known[destination] = None
-        return Address(self.host, binding.port)
+        return binding.outside
 
     def inward(self, source: Address, port: int, now: float) -> Address | None:
         """The inside address that a datagram to our ``port`` goes to; None: it is dropped.
@@ -139,5 +141,7 @@ class Box:
         port = key[0].port
         while port in self._by_port:
             port = self.rng.randint(_FIRST_PORT, _LAST_PORT)
-        binding = self._by_inside[key] = self._by_port[port] = _Binding(key[0], port, key[1], now)
+        binding = self._by_inside[key] = self._by_port[port] = _Binding(
+            key[0], port, key[1], now, Address(self.host, port)
+        )
         return binding
