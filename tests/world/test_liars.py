@@ -100,12 +100,12 @@ def stays_at_a_pretender(lie: str, kind: BoxKind | None, within: float) -> MindT
 
 @pytest.mark.parametrize("lie", LIES)
 def test_who_is_attached_to_a_pretender_is_found_within_seconds(lie: str) -> None:
-    town = stays_at_a_pretender(lie, None, 4.0)
+    town = stays_at_a_pretender(lie, None, 6.0)
     assert found(town, "bob", "ada")
 
 
 def test_so_is_who_can_ask_nobody_in_the_open() -> None:
-    town = stays_at_a_pretender("denies", KINDS["udp-blocked"], 30.0)
+    town = stays_at_a_pretender("denies", KINDS["udp-blocked"], 150.0)
     assert found(town, "bob", "ada")
 
 

@@ -32,10 +32,10 @@ from halloo.overlay.slots import key_of
 
 __all__ = ["Confirmation", "Doubted", "Pretended"]
 
-CONFIRM_AFTER = 1.0  # seconds from Stored to a look, and as long again as chance has it: others write as well
+CONFIRM_AFTER = 2.0  # seconds from Stored to a look, and as long again as chance has it: others write as well
 CONFIRM_LATER = 20.0  # seconds to the next one where nobody could be asked, or too few answered
 CONFIRM_TRIES = 6  # looks at one supernode that came to nothing, before it is let be
-CONFIRM_ELSEWHERE = 5.0  # seconds to a look through another supernode, beside those that joining took: a handshake
+CONFIRM_ELSEWHERE = 60.0  # seconds to a look through another supernode, beside those that joining took: a handshake
 CONFIRM_CHANCE = 0.25  # of a look at what is stored again later: who begins to pretend is caught within the hour
 
 

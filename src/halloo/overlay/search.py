@@ -44,7 +44,6 @@ OWN_AFTER = 0.6  # seconds after which one's own supernode is asked as well
 ELSEWHERE_AFTER = 1.5  # seconds that our own supernode has, where nobody can be asked in the open, before another is
 OTHER_OPINIONS = 2  # others who are asked then, before it is believed that there is nothing
 ATLAS_AFTER = 3.0  # seconds from joining to the question for the blocks, at most: not all ask at once
-ATLAS_FIRST = 0.5  # the same for who knows of none yet: he can ask nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,7 @@ class Searches:
     def attached(self, supernode: Peer | None, own: Address | None, now: float, *, open_to: bool) -> Effects:
         """The supernode changed: ask the new one."""
         self.supernode, self.own, self.open_to = supernode, own, open_to
-        within = ATLAS_AFTER if len(self.atlas) else ATLAS_FIRST
-        self._atlas_at = inf if supernode is None else now + within * self.rng.random()
+        self._atlas_at = inf if supernode is None else now + ATLAS_AFTER * self.rng.random()
         out: Effects = []
         for query in self._queries.values():
             if query.own_at == inf:  # it should have been asked, or has been and is gone
