@@ -13,7 +13,16 @@ from halloo.base.effects import Send
 from halloo.crypto.plain import DIGEST
 from halloo.messages.credential import Party
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
-from halloo.overlay.admission import GRACE, LONGEST_LINE, PLACES_OF_HOST, RETURN_SHARE, Admission, Pace, Verdict
+from halloo.overlay.admission import (
+    GRACE,
+    LONGEST_LINE,
+    PLACES_OF_HOST,
+    RETURN_SHARE,
+    SPACED,
+    Admission,
+    Pace,
+    Verdict,
+)
 from halloo.overlay.clients import FEW, MANY, Clients, ClientTaken
 
 PACE = Pace(2.0, 10)
@@ -61,7 +70,7 @@ def test_every_one_in_the_line_is_told_another_time_and_is_taken_then() -> None:
     told = [(host(number), place(admission, host(number), now)) for number in range(40)]
     times = [now + verdict.wait for _, verdict in told]
     assert times == sorted(times)
-    assert times[-1] == pytest.approx(now + 40 / PACE.rate, abs=1.5)
+    assert times[-1] == pytest.approx(now + 40 * SPACED / PACE.rate, abs=1.5)
     for (of, verdict), at in zip(told, times, strict=True):
         assert admission.ask(of, verdict.ticket, at).admitted
         assert admission.redeem(of, verdict.ticket, at)
@@ -83,10 +92,10 @@ def test_who_comes_too_early_keeps_his_place_and_who_does_not_come_leaves_it() -
     last = [place(admission, host(3 + number), now) for number in range(20)][-1]
     early = admission.ask(host(22), last.ticket, now)
     assert (early.admitted, early.ticket) == (False, last.ticket)
-    assert admission.backlog(now) == pytest.approx(22 / PACE.rate, abs=1)
+    assert admission.backlog(now) == pytest.approx(22 * SPACED / PACE.rate, abs=1)
     admission.give_back(host(1), first.ticket, now)
     admission.give_back(host(1), first.ticket, now)  # twice is once
-    assert admission.backlog(now) == pytest.approx(21 / PACE.rate, abs=1)
+    assert admission.backlog(now) == pytest.approx(21 * SPACED / PACE.rate, abs=1)
     assert admission.ask(host(22), last.ticket, now + last.wait).admitted
     late = now + second.wait + GRACE + 1
     assert not admission.redeem(host(2), second.ticket, late)
@@ -97,7 +106,7 @@ def test_places_that_nobody_comes_for_are_free_again() -> None:
     for number in range(100):
         place(admission, host(number), now)
     assert admission.places == 100
-    assert admission.would_admit(now + 50 + GRACE + 1)
+    assert admission.would_admit(now + 100 * SPACED / PACE.rate + GRACE + 1)
     assert admission.places <= 1
 
 
@@ -265,17 +274,17 @@ def test_who_comes_back_with_a_ticket_takes_a_part_of_a_place_and_cannot_use_it_
     before = admission.backlog(now)
     told = admission.ask(host(1), b"", now, reachable=True, share=RETURN_SHARE)
     assert not told.admitted
-    assert admission.backlog(now) - before == pytest.approx(RETURN_SHARE / PACE.rate)
+    assert admission.backlog(now) - before == pytest.approx(SPACED * RETURN_SHARE / PACE.rate)
     at = now + told.wait
     assert admission.ask(host(1), told.ticket, at).admitted
     backlog = admission.backlog(at - 100.0)
     assert admission.redeem(host(1), told.ticket, at), "he was told to come"
-    assert admission.backlog(at - 100.0) - backlog == pytest.approx((1 - RETURN_SHARE) / PACE.rate), "by a handshake"
+    assert admission.backlog(at - 100.0) - backlog == pytest.approx((1 - SPACED * RETURN_SHARE) / PACE.rate), "by a handshake"
     admission.ask(host(2), b"", at, reachable=True, share=RETURN_SHARE)
     again = admission.ask(host(3), b"", at, reachable=True, share=RETURN_SHARE)
     line = admission.backlog(at)
     admission.give_back(host(3), again.ticket, at)
-    assert line - admission.backlog(at) == pytest.approx(RETURN_SHARE / PACE.rate)
+    assert line - admission.backlog(at) == pytest.approx(SPACED * RETURN_SHARE / PACE.rate)
 
 
 def test_a_handshake_that_was_good_for_nothing_takes_a_place_once() -> None:

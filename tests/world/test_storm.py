@@ -158,7 +158,7 @@ def test_with_tickets_the_crowd_is_back_within_a_minute(seed: int) -> None:
     for _ in range(2):
         for name in storm.names:
             storm.town.node(name).join.returns._next_at = -inf  # half an hour is not waited for
-        storm.world.run(storm.world.now + 300.0)
+        storm.world.run(storm.world.now + 600.0)
     for clients in storm.watched.values():
         clients.handshakes.clear()
     began = storm.world.now

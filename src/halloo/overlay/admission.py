@@ -41,6 +41,7 @@ PLACES_OF_HOST = 16  # places kept for one public host at once: an office behind
 GRACE = 12.0  # seconds after its time that a place is kept: a handshake over a bad line takes five
 EARLY = 0.5  # seconds before its time that who has a place is taken all the same: clocks and waiting are not exact
 LATER = 30.0  # seconds, at least, after which to ask again where no place is kept; at most twice as many
+SPACED = 1.1  # times the work of one between two in the line: they do not come evenly, and others come unasked
 FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
 RETURN_SHARE = 0.8  # of a log-in's processor time, who comes back with a ticket: no handshake, the rest as ever
 _CHECK = 8  # bytes that make a ticket ours
@@ -139,9 +140,9 @@ class Admission:
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
         if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
             return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
-        at = self._keep(self._next, key, share)
+        at = self._keep(self._next, key, SPACED * share)
         self._waiting[at] = None
-        self._next += share / self.pace.rate
+        self._next += SPACED * share / self.pace.rate
         return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
 
     def redeem(self, host: bytes, ticket: bytes, now: float, share: float = 1.0) -> bool:

@@ -12,8 +12,8 @@
       | --- Resume: ticket, Attach -> |
       | <-- Resumed: Attached ------- |   or AttachRefused, with a place in the line, and then another ticket for that
 
-A ticket costs its giver a handshake, so a node gets the first some half an hour after it came on line, and another some
-half an hour later: with 800 nodes that is a handshake in two seconds at the worst, and one in forty where nodes stay.
+A ticket costs its giver a handshake, so a node gets the first some hour after it came on line, and another some hour
+later: with 800 nodes that is a handshake in four seconds at the worst, and one in forty where nodes stay.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from halloo.messages.link import AskTicket
 
 __all__ = ["Returns"]
 
-TICKET_EVERY = 1_800.0  # seconds, on average, between two visits for a ticket: at leisure
+TICKET_EVERY = 3_600.0  # seconds, on average, between two visits for a ticket: at leisure
 TICKETS = 2  # spares whose tickets are held: where a third of all supernodes die, one lives in nine of ten cases
 MOST_HELD = 8  # tickets kept, those of spares that are none any more as well
 FRESH_FOR = 3_600.0  # seconds that a ticket has to serve still, or another is asked for
