@@ -279,7 +279,8 @@ def test_who_comes_back_with_a_ticket_takes_a_part_of_a_place_and_cannot_use_it_
     assert admission.ask(host(1), told.ticket, at).admitted
     backlog = admission.backlog(at - 100.0)
     assert admission.redeem(host(1), told.ticket, at), "he was told to come"
-    assert admission.backlog(at - 100.0) - backlog == pytest.approx((1 - SPACED * RETURN_SHARE) / PACE.rate), "by a handshake"
+    left = (1 - SPACED * RETURN_SHARE) / PACE.rate
+    assert admission.backlog(at - 100.0) - backlog == pytest.approx(left), "by a handshake"
     admission.ask(host(2), b"", at, reachable=True, share=RETURN_SHARE)
     again = admission.ask(host(3), b"", at, reachable=True, share=RETURN_SHARE)
     line = admission.backlog(at)
