@@ -17,9 +17,10 @@ _OF_CLIENTS = frozenset(
     {
         *("Pong", "Ack of Ping", "Stored", "Ack of Store", "Attached", "Ack of Attach"),
         *("HelloAnswer", "ProbeAccept", "RenewAnswer", "Ack of Finish"),
+        *("Keep", "Kept", "Replicate", "Replicated", "Ack of Replicate", "Ack of Replicated"),
     }
 )
-"""What a supernode says because of each node that is attached to it."""
+"""What a supernode says because of each node that is attached to it, or, which is as many, whose record it holds."""
 
 
 class Counting:
