@@ -148,7 +148,7 @@ def test_the_crowd_is_back_as_fast_as_it_can_be_taken(seed: int) -> None:
     storm.world.run(SETTLED + 4 * floor)
     assert not storm.shut
     assert len(storm.back) == len(lost), "somebody is shut out for ever"
-    assert storm.back_after(0.99) <= 1.6 * floor  # measured: 1.1 to 1.4
+    assert storm.back_after(0.99) <= 1.6 * floor  # measured: 1.2 to 1.5
 
 
 @pytest.mark.slow
@@ -167,7 +167,7 @@ def test_with_tickets_the_crowd_is_back_within_a_minute(seed: int) -> None:
     storm.world.run(began + 120.0)
     assert not storm.shut
     assert len(storm.back) == len(lost), "somebody is shut out for ever"
-    assert storm.back_after(0.99) + SETTLED - began <= 60.0  # measured: 46 to 51; without tickets 69
+    assert storm.back_after(0.99) + SETTLED - began <= 60.0  # measured: 48 to 58; without tickets 59 to 66
 
 
 @pytest.mark.slow

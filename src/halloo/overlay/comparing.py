@@ -25,7 +25,7 @@ from halloo.base.machine import Effects
 from halloo.messages.block import MAX_FINER, PARTS, WHOLE, Compare, Differs, Replicate, Wanted, paired, pairs_of
 from halloo.overlay.block import Block
 from halloo.overlay.directory import PART_BITS, Directory
-from halloo.overlay.slots import KEY_BITS, SLOT_BITS, Key, Prefix
+from halloo.overlay.slots import SLOT_BITS, Key, Prefix, slot_of
 
 __all__ = ["AT_ONCE", "COMPARE_EVERY", "COMPARE_SOON", "Comparing"]
 
@@ -85,7 +85,8 @@ class Comparing:
         """Somebody has sent us records that are new; if it is because we compared, there may be more."""
         if self._brings.get(sender, -inf) < now:
             return
-        for slot in dict.fromkeys(self._slot_over(Prefix(KEY_BITS, key)) for key in keys):
+        own = self.block.roster.prefix
+        for slot in dict.fromkeys(slot_of(key, own.depth) for key in keys if own.covers(key)):
             if slot in self._at:
                 self._at[slot] = now + COMPARE_AGAIN
         self._arm()
@@ -178,12 +179,6 @@ class Comparing:
     def _prefix(self, slot: int) -> Prefix:
         prefix = self.block.roster.prefix
         return Prefix(prefix.depth + SLOT_BITS, prefix.bits << SLOT_BITS | slot)
-
-    def _slot_over(self, prefix: Prefix) -> int:
-        """The slot of ours that a prefix lies in; -1: it lies in none."""
-        own = self.block.roster.prefix
-        slot = prefix.bits >> (prefix.depth - own.depth - SLOT_BITS)
-        return slot & ((1 << SLOT_BITS) - 1) if slot >> SLOT_BITS == own.bits else -1
 
     def _sooner(self, slot: int, at: float) -> None:
         self._at[slot] = min(self._at.get(slot, inf), at)
