@@ -25,6 +25,7 @@ from halloo.wire.command import (
     encode_shape,
     number,
     shape,
+    sparse_shape,
     text,
     wide,
 )
@@ -93,7 +94,7 @@ class SignedClaims(Shape):
     signature: bytes = blob(0x02, least=1, most=512)
 
 
-@shape
+@sparse_shape
 class Listing(Shape):
     """What a user publishes of himself.  ``version`` grows with each change; the higher one wins.
 
