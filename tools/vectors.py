@@ -393,7 +393,11 @@ def handshake(suite: Suite) -> Json:
     """A handshake, and one packet of each kind each way after it."""
     network = suite.network_identity.make(Random("network"))
     notary = Notary(
-        b"network!", (suite.network_identity.public(network),), suite.network_identity.verify, suite.identity.verify
+        b"network!",
+        (suite.network_identity.public(network),),
+        suite.network_identity.verify,
+        suite.identity.verify,
+        suite.digest,
     )
     confided: list[Any] = []
     alice, bob = (_persona(suite, notary, network, name, confided) for name in ("alice", "bob"))

@@ -111,6 +111,7 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
         (bytes.fromhex(kept["network_key"]),),
         suite.network_identity.verify,
         suite.identity.verify,
+        suite.digest,
     )
     middle = after_answer(suite, hello, answer)
     bare = type(finish)(to=finish.to, enclosed=finish.enclosed)

@@ -94,7 +94,7 @@ def _records(message: Message) -> int:
 def _handshake() -> dict[str, float]:
     """Bytes of the three messages of a handshake, and of the renewal of a link's keys, in the modern suite."""
     suite, rng = MODERN, Random(1)
-    notary = Notary(bytes(8), (b"",), suite.network_identity.verify, suite.identity.verify)
+    notary = Notary(bytes(8), (b"",), suite.network_identity.verify, suite.identity.verify, suite.digest)
     persona = Persona(suite, notary, suite.identity.make(rng), b"", rng)
     begins = Initiator(persona, 1)
     answers = Responder(persona, 2, begins.hello)
