@@ -247,6 +247,8 @@ class Keeper:
             return [self._please(message.token, errand, address)]
         if message.copies:
             errand.holders.append(address)
+        elif errand.checks < 0 and address in errand.answered:
+            return []  # he has refused before
         if address not in errand.answered:
             errand.answered.append(address)
         for other in message.others:
