@@ -7,7 +7,7 @@
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, what was sealed after it, and how the link
                      was resumed
-    signed.json      what is signed beside: a network's description, a record with its credential, a log and an answer
+    signed.json      what is signed beside: a network's description, a record with its credential and a sign of life, a log and an answer
                      about it, in each suite
     letter.json      a letter to the login server and its answer in each suite, with the key that opens it
 
@@ -46,6 +46,7 @@ from halloo.login.letter import open_letter, write_letter
 from halloo.login.log import Ledger
 from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
+from halloo.messages.chain import LONGEST_CHAIN, linked
 from halloo.messages.credential import Claims, Listing, Notary, Party, credential_of, issue, list_entry
 from halloo.messages.link import Confirm
 from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold
@@ -526,9 +527,10 @@ def signed(suite: Suite) -> Json:
         entry=entries[-1].number,
         entry_hash=ledger.mark_of(entries[-1]),
     )
-    record = list_entry(
-        issue(claims, secrets.login, sign), sample(Listing, full=True), private, suite.identity.sign
-    )
+    first = linked(suite.digest, rng.randbytes(16), LONGEST_CHAIN - 3)
+    listing = replace(sample(Listing, full=True), pulse=linked(suite.digest, first, 3))
+    record = list_entry(issue(claims, secrets.login, sign), listing, private, suite.identity.sign)
+    record = replace(record, pulse=first)
     question = LogAsked(first=1, most=64, name=whose, request=0x7F45)
     head = ledger.head(entries[-1], CLOCK + 4, secrets.login, sign)
     bare = LogTold(entries=tuple(each for each in entries if each.name == whose), head=(head,), request=0x7F45)
