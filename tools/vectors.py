@@ -7,8 +7,8 @@
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, what was sealed after it, and how the link
                      was resumed
-    signed.json      what is signed beside: a network's description, a record with its credential and a sign of life, a log and an answer
-                     about it, in each suite
+    signed.json      what is signed beside: a network's description, a record with its credential and a sign of
+                     life, a log and an answer about it, in each suite
     letter.json      a letter to the login server and its answer in each suite, with the key that opens it
 
 The first two follow from the declarations and fixed seeds and are made anew at every run; ``--check`` only compares.
@@ -186,7 +186,7 @@ def _sample_blob(name: str, rule: FieldRule, rng: Random) -> bytes:
 
 
 def readable(value: Any) -> Any:
-    """A value in JSON: bytes in hexadecimal, addresses as text, shapes as tables."""
+    """A value in JSON: bytes in hexadecimal, addresses as text, shapes as tables without what is left out."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Address):
@@ -194,7 +194,9 @@ def readable(value: Any) -> Any:
     if isinstance(value, tuple):
         return [readable(each) for each in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: readable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        rules, held = rules_of(type(value)), {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        said = {name: each for name, each in held.items() if name not in rules or each != rules[name].absent}
+        return {name: readable(each) for name, each in said.items()}
     return value
 
 

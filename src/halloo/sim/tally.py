@@ -1,7 +1,8 @@
 """What was said in a world of minds, and how many bytes that would be on the wire.
 
 Nothing is encoded there.  Of each kind of message some are, as the modern suite would send them, and each counts for
-those that were not since the one before.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes each, are not in them.
+those that were not since the one before.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes
+each, are not in them.
 """
 
 from __future__ import annotations
