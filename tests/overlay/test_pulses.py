@@ -101,7 +101,7 @@ def test_the_work_for_a_link_is_bounded_and_begins_at_the_latest_one_known() -> 
         assert counted[0] == 15
     counted[0] = 0
     assert held.renew(ADA, bytes(16), WALL + KEEP_FOR) is None
-    assert counted[0] <= MOST_LINKS
+    assert counted[0] <= 2 * MOST_LINKS
 
 
 @given(st.lists(st.integers(0, LONGEST_CHAIN), min_size=1, max_size=8), st.booleans())
@@ -128,7 +128,7 @@ def test_a_held_record_is_renewed_and_lives_from_its_last_sign_of_life() -> None
     assert held.renew(ADA, ada.pulse(900.0), WALL + 900.0) is True
     assert list(held.fresh) == [ADA]
     assert held.renew(ADA, ada.pulse(900.0), WALL + 900.0) is False
-    assert held.renew(ADA, ada.pulse(840.0), WALL + 900.0) is None  # an older one, told again
+    assert held.renew(ADA, ada.pulse(840.0), WALL + 900.0) is False  # an older one, told again
     found = held.find(ADA, WALL + KEEP_FOR + 600.0)
     assert found is not None
     assert found.pulse == ada.pulse(900.0)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from halloo.messages.chain import links_between
 from halloo.messages.credential import Entry, renewed
 from halloo.messages.whitepages import fits
 from halloo.overlay.slots import KEY_BITS, Key, Prefix, key_of, mixed
@@ -16,7 +17,7 @@ __all__ = ["KEEP_FOR", "Directory"]
 KEEP_FOR = 72 * 3600.0  # seconds: who was on line within 72 hours is found
 AHEAD = 86_400.0  # seconds that the clock of a record's owner may be ahead: others would be kept for ever
 CAPACITY = 50_000  # records; 700 bytes each, some 35 MB
-MOST_LINKS = 64  # digests that a sign of life alone is worth: an hour's; who was away longer brings his record whole
+MOST_LINKS = 64  # digests that a sign of life alone is worth, each way: an hour's; who was away longer brings it whole
 PART_BITS = 5  # a slot is compared in 32 parts
 
 
@@ -60,7 +61,8 @@ class Directory:
             return None if held is None or not pulse else False
         later = renewed(held, pulse, self.digest, wall, MOST_LINKS)
         if later is None:
-            return None
+            older = links_between(self.digest, pulse, held.pulse, MOST_LINKS)
+            return False if older else None
         self._entries[key] = later
         if key in self.watched:
             self.fresh[key] = None

@@ -262,7 +262,7 @@ class Keeper:
         if not message.copies:
             return self._ask(message.token, errand, now)
         errand.copies, errand.checks = message.copies, CHECKS
-        errand.again = now + (CHECK_ALIVE if errand.alive else CHECK_AFTER)
+        errand.again = now + (CHECK_ALIVE if errand.alive and not errand.handed_on else CHECK_AFTER)
         errand.until = errand.again + 2 * KEEP_AGAIN
         return self._told(errand)
 
@@ -374,7 +374,7 @@ class Keeper:
     ) -> Effects:
         token = self.rng.randbytes(8)
         candidates = self.candidates(key)
-        if alive:
+        if alive and not handed_on:
             self.rng.shuffle(candidates)  # another one each time: who keeps it to himself is found out by the next
         until, again = now + KEPT_WITHIN, now + KEEP_AGAIN
         errand = _Errand(entry, key, asker, request, candidates, until, again, handed_on=handed_on, alive=alive)
@@ -439,7 +439,7 @@ class Keeper:
                 self.timers[Timer.HAND_ON] = now + HAND_ON_EVERY
                 break
             left -= 1
-            out += self._run(entry, key, None, 0, now, handed_on=True)
+            out += self._run(entry, key, None, 0, now, handed_on=True, alive=bool(entry.pulse))  # most have it already
         else:
             if left < HANDED_ON:
                 self.timers[Timer.HAND_ON] = now + KEPT_WITHIN  # look whether all were taken
