@@ -123,7 +123,7 @@ class Node:
         self.confirmation = Confirmation(self.searches.inquiries, elsewhere, self.searches.atlas, rng)
         self._browses = Browses(persona.notary, suite.digest, self.searches.atlas, rng, requests, wall)
         self.publisher = Publisher(
-            self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
+            self.id, persona.private, persona.credential, suite.identity.sign, suite.digest, rng, requests, wall
         )
         self.buddies = Buddies(self, setup)
         self.publisher.showing = self.buddies.showing
@@ -456,7 +456,8 @@ class Node:
     def _published(self, event: Published, now: float) -> Effects:
         record = self.publisher.record
         if event.copies and record is not None:
-            self.confirmation.stored(credential_of(self.persona.credential).name, event.version, record, now)
+            name = credential_of(self.persona.credential).name
+            self.confirmation.stored(name, event.version, event.seen, record, now, renewed=event.renewed)
         return []
 
     def _looked(self, event: Learnt | Doubted, now: float) -> Effects:
@@ -541,11 +542,13 @@ class Node:
         block.Differs: _to_supernode,
         block.Wanted: _to_supernode,
         block.Replicate: _to_supernode,
+        block.Alive: _to_supernode,
         block.Replicated: _to_supernode,
         block.Where: _to_directory,
         block.Here: _to_directory,
         directory.Search: _to_directory,
         directory.Keep: _to_directory,
+        directory.Refresh: _to_directory,
         directory.Kept: _kept,
         directory.Found: _found,
         directory.Store: _to_supernode,
