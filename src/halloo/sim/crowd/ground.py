@@ -23,16 +23,20 @@ MAX_SUPERNODES = NOBODY  # numbers of two bytes
 MAX_USERS = 1 << 21  # hosts that ``mindtown.public_host`` has
 
 _ODD, _ONE, _TWO = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xBF58_476D_1CE4_E5B9), np.uint64(0x94D0_49BB_1331_11EB)
-_QUANTILES = np.array(quantiles())
+_BY_30, _BY_27, _BY_31 = np.uint64(30), np.uint64(27), np.uint64(31)
+_ONE_WAY = MEDIAN / 2 * np.array(quantiles())
+_STEPS = np.uint64(len(_ONE_WAY) - 1)
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """What ``distances._mix`` does, to many."""
-    with np.errstate(over="ignore"):
-        x = x + _ODD
-        x = (x ^ (x >> np.uint64(30))) * _ONE
-        x = (x ^ (x >> np.uint64(27))) * _TWO
-        return x ^ (x >> np.uint64(31))
+    """What ``distances._mix`` does, to many: arrays overflow in silence."""
+    x = x + _ODD
+    x ^= x >> _BY_30
+    x *= _ONE
+    x ^= x >> _BY_27
+    x *= _TWO
+    x ^= x >> _BY_31
+    return x
 
 
 class Ground:
@@ -62,10 +66,19 @@ class Ground:
 
     def _between(self, some: NDArray[np.uint64], others: NDArray[np.uint64]) -> Floats:
         low, high = np.minimum(some, others), np.maximum(some, others)
-        with np.errstate(over="ignore"):
-            drawn = _mix(_mix(low ^ self._mixed) + high) % np.uint64(len(_QUANTILES))
-        out: Floats = MEDIAN / 2 * _QUANTILES[drawn]
+        low ^= self._mixed
+        drawn = _mix(_mix(low) + high) & _STEPS
+        out: Floats = _ONE_WAY[drawn.astype(np.int64)]
         return out
+
+    def trip(self, row: int, number: int) -> float:
+        """Seconds from one user to one supernode."""
+        return float(self._between(self.user_hosts[row : row + 1], self.supernode_hosts[number : number + 1])[0])
+
+    def trip_between(self, one: int, other: int) -> float:
+        """The same from one supernode to another."""
+        some, others = self.supernode_hosts[one : one + 1], self.supernode_hosts[other : other + 1]
+        return float(self._between(some, others)[0])
 
     def passes(self, rows: Any, supernodes: Any) -> Any:
         """Whether anything passes between users and supernodes, as the network is torn."""

@@ -163,7 +163,7 @@ class _One:
         heappush(self._heap, (self.now + travel, self._order, deed))
 
     def _block(self, number: int) -> int:
-        return self.crowd.blocks.of_block.get(number, -1) if number in self.crowd.blocks else -1
+        return int(self.crowd.blocks.of_block[number]) if number in self.crowd.blocks else -1
 
     # --- the row
 
@@ -243,7 +243,7 @@ class _One:
             return
         if not ground.passes_between(self.own, number):
             return
-        travel = float(ground.between(self.own, number))
+        travel = ground.trip_between(self.own, number)
 
         def answers() -> None:
             found = self._found(message, number)
@@ -296,7 +296,7 @@ class _One:
             return None
         if not crowd.ground.passes(self.who, number):
             return None
-        return float(crowd.ground.travel(self.who, number))
+        return crowd.ground.trip(self.who, number)
 
     def _arrives(self) -> bool:
         return self.rng.random() >= self.all._loss
