@@ -53,7 +53,7 @@ class Source(IntEnum):
 
 DOUBT = {Source.PEER: 0.6, Source.LAN: 0.2, Source.OPERATOR: 0.3, Source.DESCRIPTOR: 0.5}
 """By where an address comes from, the chance that one which never answered does not answer now either."""
-LAST_RESORT = 0.8  # the same for the description's, while any other of ours has answered within a day: everybody has them
+LAST_RESORT = 0.8  # the same for the description's, which everybody has, while any address has answered within a day
 
 
 @dataclass(slots=True)
