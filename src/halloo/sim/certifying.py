@@ -10,18 +10,24 @@ from halloo.messages.log import EntryKind
 from halloo.messages.name import folded
 from halloo.node.descriptor import Descriptor, Secrets
 
-__all__ = ["certified"]
+__all__ = ["certified", "claimed"]
 
 
 def certified(
     descriptor: Descriptor, secrets: Secrets, accounts: Accounts, name: str, key: bytes, wall: float, valid_for: int
 ) -> bytes:
     """A credential for ``key``, entered in the log of ``accounts`` like any other."""
+    claims = claimed(descriptor, accounts, name, key, wall, valid_for)
+    return issue(claims, secrets.login, descriptor.ways.suite.network_identity.sign)
+
+
+def claimed(descriptor: Descriptor, accounts: Accounts, name: str, key: bytes, wall: float, valid_for: int) -> Claims:
+    """What such a credential says."""
     suite: Suite = descriptor.ways.suite
     issued, ledger, known = int(wall), Ledger(suite.digest, descriptor.id), folded(name)
     whose = ledger.name(known)
     entry = accounts.append(whose, ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), issued))
-    claims = Claims(
+    return Claims(
         name=known,
         key=key,
         expires=issued + valid_for,
@@ -30,4 +36,3 @@ def certified(
         entry=entry.number,
         entry_hash=ledger.mark_of(entry),
     )
-    return issue(claims, secrets.login, suite.network_identity.sign)

@@ -19,7 +19,7 @@ from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import Send
 from halloo.base.machine import Effects, Message, Numbers
 from halloo.messages.block import PADDING
-from halloo.messages.credential import Listing, Presence, Record, list_entry
+from halloo.messages.credential import Claims, Entry, Listing, Presence, Record, issue, list_entry
 from halloo.messages.directory import Found, Search
 from halloo.overlay.elsewhere import Elsewhere
 from halloo.overlay.hostcache import HostCache
@@ -27,6 +27,7 @@ from halloo.overlay.inquiry import Inquiries, Learnt
 from halloo.overlay.search import SearchDone, Searches
 from halloo.overlay.slots import SLOTS
 from halloo.overlay.supernode import OTHERS
+from halloo.sim.certifying import claimed
 from halloo.sim.crowd.crowd import Crowd
 from halloo.sim.crowd.ground import NOBODY
 from halloo.sim.crowd.rows import ATTACHED
@@ -59,7 +60,7 @@ class Searching:
         self._rng = Random(f"{seed}/searches")
         self._loss = loss
         self._requests = Numbers()
-        self._papers: dict[int, tuple[bytes, bytes]] = {}
+        self._papers: dict[int, tuple[bytes, bytes, Claims]] = {}
         self.said = 0
         """Messages of searches, of all who say any."""
         self.whom = -1
@@ -80,11 +81,14 @@ class Searching:
         papers = self._papers.get(row)
         if papers is None:
             private = town.suite.identity.make(Random(f"who/user{row}"))
-            papers = private, town.credential(f"user{row}", town.suite.identity.public(private))
+            key = town.suite.identity.public(private)
+            claims = claimed(town.descriptor, town.accounts, f"user{row}", key, WALL, town.valid_for)
+            credential = issue(claims, town.secrets.login, town.suite.network_identity.sign)
+            papers = private, credential, claims
             if len(self._papers) >= MOST_PAPERS:
                 del self._papers[next(iter(self._papers))]
             self._papers[row] = papers
-        private, credential = papers
+        private, credential, claims = papers
         number = int(crowd.rows.supernode[row])
         issued = int(WALL + max(0.0, float(crowd.rows.published_at[row])))
         listing = Listing(
@@ -96,7 +100,9 @@ class Searching:
             reachable=(user_address(row, inside=False),),
             city=city,
         )
-        return list_entry(credential, listing, private, town.suite.identity.sign)
+        record = list_entry(credential, listing, private, town.suite.identity.sign)
+        town.notary.remember(Entry(claims, listing, record))
+        return record
 
 
 class _One:
