@@ -10,24 +10,18 @@ from halloo.messages.log import EntryKind
 from halloo.messages.name import folded
 from halloo.node.descriptor import Descriptor, Secrets
 
-__all__ = ["certified", "claimed"]
+__all__ = ["certified"]
 
 
 def certified(
     descriptor: Descriptor, secrets: Secrets, accounts: Accounts, name: str, key: bytes, wall: float, valid_for: int
 ) -> bytes:
     """A credential for ``key``, entered in the log of ``accounts`` like any other."""
-    claims = claimed(descriptor, accounts, name, key, wall, valid_for)
-    return issue(claims, secrets.login, descriptor.ways.suite.network_identity.sign)
-
-
-def claimed(descriptor: Descriptor, accounts: Accounts, name: str, key: bytes, wall: float, valid_for: int) -> Claims:
-    """What such a credential says."""
     suite: Suite = descriptor.ways.suite
     issued, ledger, known = int(wall), Ledger(suite.digest, descriptor.id), folded(name)
     whose = ledger.name(known)
     entry = accounts.append(whose, ledger.write(EntryKind.CERTIFIED, whose, ledger.key(key), issued))
-    return Claims(
+    claims = Claims(
         name=known,
         key=key,
         expires=issued + valid_for,
@@ -36,3 +30,4 @@ def claimed(descriptor: Descriptor, accounts: Accounts, name: str, key: bytes, w
         entry=entry.number,
         entry_hash=ledger.mark_of(entry),
     )
+    return issue(claims, secrets.login, suite.network_identity.sign)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halloo.sim.distances import MEDIAN, quantiles
+from halloo.sim.distances import MEDIAN, Distances, quantiles
 from halloo.sim.nat import KINDS
 
 __all__ = ["NOBODY", "Bools", "Floats", "Ground", "Ints"]
@@ -47,6 +47,7 @@ class Ground:
         self.user_hosts = _host(20 + i % 32, i // 32 % 256, i // 8_192)
         i = np.arange(supernodes, dtype=np.uint64)
         self.supernode_hosts = _host(60 + i % 150, i // 150 % 256, i // 38_400)
+        self._distances = Distances(seed)
         self._mixed = _mix(np.array([seed & (1 << 64) - 1], dtype=np.uint64))[0]
         kinds = list(KINDS.values())
         drawn = chance.choice(len(kinds), users, p=[kind.share for kind in kinds]) if boxes else np.zeros(users, int)
@@ -73,12 +74,11 @@ class Ground:
 
     def trip(self, row: int, number: int) -> float:
         """Seconds from one user to one supernode."""
-        return float(self._between(self.user_hosts[row : row + 1], self.supernode_hosts[number : number + 1])[0])
+        return self._distances.one_way(_bytes(self.user_hosts[row]), _bytes(self.supernode_hosts[number]))
 
     def trip_between(self, one: int, other: int) -> float:
         """The same from one supernode to another."""
-        some, others = self.supernode_hosts[one : one + 1], self.supernode_hosts[other : other + 1]
-        return float(self._between(some, others)[0])
+        return self._distances.one_way(_bytes(self.supernode_hosts[one]), _bytes(self.supernode_hosts[other]))
 
     def passes(self, rows: Any, supernodes: Any) -> Any:
         """Whether anything passes between users and supernodes, as the network is torn."""
@@ -96,3 +96,7 @@ class Ground:
 def _host(first: NDArray[np.uint64], second: NDArray[np.uint64], third: NDArray[np.uint64]) -> NDArray[np.uint64]:
     out: NDArray[np.uint64] = first << np.uint64(24) | second << np.uint64(16) | third << np.uint64(8) | np.uint64(1)
     return out
+
+
+def _bytes(host: Any) -> bytes:
+    return int(host).to_bytes(4, "big")
