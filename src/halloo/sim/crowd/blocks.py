@@ -267,7 +267,7 @@ class Blocks:
 
     def table(self, key: Key, known_at: float) -> Table | None:
         """The table of a key's block as it was known at a time."""
-        tables = self.by_prefix[self.block_of(key)].tables
+        tables = self.by_prefix[self._order[bisect_right(self._starts, key) - 1]].tables
         at = bisect_right(tables, known_at, key=lambda one: one[0])
         return tables[max(0, at - 1)][1] if tables else None
 

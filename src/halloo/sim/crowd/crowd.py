@@ -17,7 +17,6 @@ import numpy as np
 
 from halloo.link.onelink import IDLE_FOR
 from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, Reliable
-from halloo.messages.name import folded
 from halloo.overlay.admission import Pace
 from halloo.overlay.atlas import ATLAS_EVERY
 from halloo.overlay.block import LOOK_FOR
@@ -76,7 +75,7 @@ class Crowd:
         self.desks = Desks(seed, supernodes, digest, pace, places)
         registrar = Registrar(self.town.notary, digest, (), b"", b"", b"", "", self.town.suite.identity.sign)
         self.blocks = Blocks(registrar, Random(f"{seed}/blocks"), self._holds_more)
-        keys = np.fromiter((key_of(digest, folded(f"user{i}")) for i in range(users)), np.uint64, users)
+        keys = np.fromiter((key_of(digest, f"user{i}") for i in range(users)), np.uint64, users)  # folded names
         self.keys = keys
         self.records = Records(keys, self.blocks, self.desks, self.ground, self.ledger, chance)
         shared = self.rows, self.caches, self.desks, self.ground, self.ledger
