@@ -448,12 +448,11 @@ class Join:
         out: Effects = []
         while self._steps and self._steps[0][0] <= now:
             _, order, way, address = self._steps.pop(0)
-            waits = self._promises.appointment
-            if self._promises.waits(address, now) and (waits is None or waits.address != address or way is not waits.way):
+            if self._promises.waits(address, now) and not self._promises.kept(address, way):
                 continue
-            if way is not Way.UDP and self._heard_by_udp and self.timings.patient:
-                if self._promises.way(address) is not way:
-                    continue
+            needless = way is not Way.UDP and self._heard_by_udp and self.timings.patient
+            if needless and self._promises.way(address) is not way:
+                continue
             held = self._held_until(now)
             if held > now:
                 insort(self._steps, (held, order, way, address))
@@ -611,8 +610,8 @@ class Join:
         return dropped
 
     def _round_over(self, now: float) -> Effects:
-        for unheard in (*self._probes.values(), *self._attempts.values()):
-            self._silent[unheard.address] = None
+        self._silent |= dict.fromkeys(probe.address for probe in self._probes.values())
+        self._silent |= dict.fromkeys(attempt.address for attempt in self._attempts.values())
         if self._moving:
             return self._stay(now)
         self._round += 1

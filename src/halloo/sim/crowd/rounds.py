@@ -59,7 +59,7 @@ class Rounds:
             when = begin[there] + i * ladder.stagger
             self.all.steps.put(when, who, mine.epoch[who], handles[there, i], UDP, NO_TICKET)
         any_there = (handles != NOBODY).any(1) | due
-        mine.wake_at[rows] = np.where(any_there, begin + ladder.round, at)
+        mine.wake(rows, np.where(any_there, begin + ladder.round, at))
         if self._tcp:
             self.all.rungs.put(begin + self._tcp[0][0], rows, mine.epoch[rows], begin)
 

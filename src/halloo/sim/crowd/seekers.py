@@ -68,9 +68,8 @@ class Seekers:
         mine.offer_with[rows], mine.choose_at[rows], mine.attempts[rows] = NOBODY, np.inf, 0
         self.caches.flags[rows] &= ~np.uint8(ASKED)
         first = self.caches.first_of(rows, at) if self.timings.patient else np.zeros(len(rows))
-        mine.wake_at[rows] = pause_until(
-            self.timings, at, mine.round[rows], mine.place_at[rows], first, self.chance.random(len(rows))
-        )
+        chance = self.chance.random(len(rows))
+        mine.wake(rows, pause_until(self.timings, at, mine.round[rows], mine.place_at[rows], first, chance))
 
     # --- wires
 
