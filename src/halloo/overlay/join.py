@@ -469,8 +469,8 @@ class Join:
     def _comes_to(self, address: Address, way: Way) -> bool:
         """Whether a handshake with a supernode is under way, so that another by this way would only be more work.
 
-        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked may
-        never stand: that is no reason not to connect by the next rung.
+        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked
+        may never stand: that is no reason not to connect by the next rung.
         """
         asked = way is Way.UDP or self.timings.patient
         return any(
@@ -484,8 +484,9 @@ class Join:
         return self._step(now)
 
     def _probe(self, address: Address, way: Way, now: float) -> Effects:
-        """Ask whether we may come.  A way that is still being tried is no reason to wait with another one: a firewall may
-        drop it without a word.
+        """Ask whether we may come.
+
+        A way that is still being tried is no reason to wait with another one: a firewall may drop it without a word.
         """
         route: Wire | Stream = Wire(address)
         if way is not Way.UDP:
