@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -95,10 +96,27 @@ def test_who_comes_too_early_keeps_his_place_and_who_does_not_come_leaves_it() -
     assert admission.backlog(now) == pytest.approx(22 * SPACED / PACE.rate, abs=1)
     admission.give_back(host(1), first.ticket, now)
     admission.give_back(host(1), first.ticket, now)  # twice is once
-    assert admission.backlog(now) == pytest.approx(21 * SPACED / PACE.rate, abs=1)
+    assert place(admission, host(50), now).wait == first.wait, "the next who asks has it"
+    assert place(admission, host(51), now).wait == pytest.approx(22 * SPACED / PACE.rate, abs=1)
     assert admission.ask(host(22), last.ticket, now + last.wait).admitted
     late = now + second.wait + GRACE + 1
     assert not admission.redeem(host(2), second.ticket, late)
+
+
+@given(st.lists(st.tuples(st.integers(0, 79), st.floats(0, 30)), max_size=60))
+def test_however_many_go_elsewhere_those_who_come_do_not_come_at_once(story: list[tuple[int, float]]) -> None:
+    admission, now = full_line(), 100.0
+    kept = {number: place(admission, host(number), now) for number in range(80)}
+    for fresh, (gone, wait) in enumerate(story):
+        if gone in kept:
+            admission.give_back(host(gone), kept.pop(gone).ticket, now)
+            came = admission.ask(host(100 + fresh), b"", now, reachable=True)
+            if not came.admitted:
+                kept[100 + fresh] = came
+        now += wait / 60
+    times = sorted(admission._waiting)
+    assert len(times) == len(kept)
+    assert all(later - earlier >= 1_000 / PACE.rate for earlier, later in itertools.pairwise(times))
 
 
 def test_places_that_nobody_comes_for_are_free_again() -> None:

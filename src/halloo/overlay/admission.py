@@ -13,7 +13,8 @@ A log-in costs a supernode a handshake, some verification and a record to keep. 
 those that remain are asked by everybody at once.  What broke networks then was not the crowd but its coming back all
 together, and supernodes that shut down to protect themselves.  So here nobody is dropped, nothing is shut, and every
 refusal, which costs one digest, says when to come back: the next place in one line, each ``1 / rate`` seconds after
-the one before.  Who comes at his time is admitted; who does not come leaves his place to whoever asks.
+the one before.  Who comes at his time is admitted; who does not need his place leaves it to the next who asks, so that
+there is neither a time at which nobody comes nor one at which many do.
 
 Who comes back with a ticket of an earlier link (see ``returns``) costs a part of a log-in, and takes that part of a
 place.
@@ -25,8 +26,9 @@ and not the places of those in the line.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import ceil, inf
 from random import Random
 
@@ -79,14 +81,17 @@ class Admission:
     pace: Pace = field(default_factory=Pace)
     _secret: bytes = b""
     _next: float = -inf
-    """When the next place is free: in the past while there is nothing to wait for."""
+    """When the next place behind all others is free: in the past while there is nothing to wait for."""
+    _gaps: list[float] = field(default_factory=list)
+    """A heap of the times of places before it that were given back."""
     _places: dict[int, bytes] = field(default_factory=dict)
     """The time of a place, in milliseconds -> for which host it is kept."""
     _waiting: dict[int, None] = field(default_factory=dict)
     """Those of them that are places in the line; the others were free when they were asked for."""
     _paid: dict[int, float] = field(default_factory=dict)
     """What share of a log-in a place was counted as, where that is not a whole one."""
-    _order: deque[int] = field(default_factory=deque)
+    _order: list[int] = field(default_factory=list)
+    """A heap of the times of places, some of them used already."""
     _held: Counter[bytes] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -99,7 +104,7 @@ class Admission:
 
     def backlog(self, now: float) -> float:
         """Seconds that who comes now would have to wait."""
-        return max(0.0, self._next - now)
+        return max(0.0, min(self._next, self._gap(now)) - now)
 
     def ask(
         self,
@@ -126,23 +131,22 @@ class Admission:
             if wait > EARLY:
                 paid = self._paid.get(at, 1.0)
                 self._release(at)
-                at = self._keep(now, key, paid)
+                heappush(self._gaps, at / 1000)
+                at = self._take(now, key, paid)
             self._waiting.pop(at, None)  # he is told to come: whether he arrives or not, the work is begun
             return Verdict(admitted=True, proven=True)
         if not room:
             return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
         if self._free(now):
-            self._next += share / self.pace.rate
-            self._keep(now, key, share)
+            self._take(now, key, share)
             return Verdict(admitted=True, proven=proven)
         if not proven:
             return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
         if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
             return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
-        at = self._keep(self._next, key, SPACED * share)
+        at = self._take(min(self._next, self._gap(now)), key, SPACED * share)
         self._waiting[at] = None
-        self._next += SPACED * share / self.pace.rate
         return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
 
     def redeem(self, host: bytes, ticket: bytes, now: float, share: float = 1.0) -> bool:
@@ -164,8 +168,8 @@ class Admission:
         key = prefix_of(host)
         at = self._read(ticket, key)
         if at and at in self._waiting and self._places[at] == key:
-            self._next -= self._paid.get(at, 1.0) / self.pace.rate
             self._release(at)
+            heappush(self._gaps, at / 1000)
 
     def charge(self, now: float) -> None:
         """Somebody came unasked, for something else than to be taken in: that was as much work."""
@@ -185,7 +189,21 @@ class Admission:
 
     def _free(self, now: float) -> bool:
         self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
-        return self._next <= now + 1e-6  # sums of halves and thirds are not exact
+        return min(self._next, self._gap(now)) <= now + 1e-6  # sums of halves and thirds are not exact
+
+    def _gap(self, now: float) -> float:
+        """When the first place before the end of the line is free; inf: none is."""
+        while self._gaps and self._gaps[0] < now - 1 / self.pace.rate:
+            heappop(self._gaps)  # its time has passed
+        return self._gaps[0] if self._gaps else inf
+
+    def _take(self, at: float, key: bytes, share: float) -> int:
+        """Keep the first place that is free, from ``at`` on; its number."""
+        if self._gap(at) <= at:
+            heappop(self._gaps)
+        else:
+            self._next += share / self.pace.rate
+        return self._keep(at, key, share)
 
     def _keep(self, at: float, key: bytes, share: float) -> int:
         """Keep a place for a host, from ``at`` on; its number."""
@@ -195,7 +213,7 @@ class Admission:
         self._places[number] = key
         if share != 1.0:
             self._paid[number] = share
-        self._order.append(number)
+        heappush(self._order, number)
         self._held[key] += 1
         return number
 
@@ -211,9 +229,7 @@ class Admission:
         """Give places back whose time has passed."""
         past = int((now - GRACE) * 1000)
         while self._order and (self._order[0] <= past or self._order[0] not in self._places):
-            at = self._order.popleft()
-            if at in self._waiting:
-                self._next -= self._paid.get(at, 1.0) / self.pace.rate  # nobody came: the next who asks may
+            at = heappop(self._order)
             if at in self._places:
                 self._release(at)
 
