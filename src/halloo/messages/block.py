@@ -102,7 +102,8 @@ class Standing(Shape):
 
     ``since``: wall-clock seconds since it serves; ``slot``: where it sits (8: on standby, 9: it goes);
     ``depth``: how many bits of its place name its block; ``room``: how many more nodes it would take; ``clients``: how
-    many it has; ``ready``: of them, how many would be supernodes; ``refused``: hosts that it lately had no room for.
+    many it has; ``ready``: of them, how many would be supernodes; ``refused``: hosts that it lately had no room for;
+    ``line``: seconds for which who comes now would have to wait.
     """
 
     node: bytes = wide(0x01)
@@ -115,6 +116,7 @@ class Standing(Shape):
     clients: int = number(0x07, most=1 << 20, default=0)
     ready: int = number(0x08, most=1 << 20, default=0)
     refused: int = number(0x09, most=1 << 20, default=0)
+    line: int = number(0x0A, most=3_600, default=0)
 
 
 @shape

@@ -261,7 +261,10 @@ class Node:
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
         if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
             return []
-        return self.join.probed(message, sender, now)
+        out = self.join.probed(message, sender, now)
+        if isinstance(message, overlay.ProbeRefuse) and self.join.peer is None and isinstance(sender, Wire):
+            out += self.roles.wanted(message.wanted, sender.address, now)  # many stand in the line, and we could help
+        return out
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
         if self.supernode is None:
@@ -314,7 +317,7 @@ class Node:
         """Our address has changed under us: whoever looks us up should hear of it."""
         out = self.join.receive(message, sender, now)
         if sender == self.join.peer:
-            out += self.roles.wanted(message.wanted, now)
+            out += self.roles.wanted(message.wanted, self.join.supernode, now)
         if message.observed is None or sender != self.join.peer:
             return out
         self.observed = message.observed

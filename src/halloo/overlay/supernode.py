@@ -94,6 +94,7 @@ ATLAS_MESSAGES = (
 OTHERS = 4  # holders told to who finds nothing
 LOOK_EVERY = 2.0  # seconds between looks at our load and the block's need
 STEPS = 8  # of our room: a load is told when it has changed by one of them
+LINE_STEP = 15.0  # seconds by which the length of our line is told
 TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
 PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
 PASS_EVERY = 20.0  # seconds, at least, between two such questions of one node
@@ -351,7 +352,8 @@ class Supernode:
 
     def _load(self, now: float) -> Load:
         clients = self.clients
-        return Load(clients.room, len(clients), clients.ready, clients.refused(now))
+        line = clients.admission.backlog(now) if clients.admission is not None else 0.0
+        return Load(clients.room, len(clients), clients.ready, clients.refused(now), int(line // LINE_STEP * LINE_STEP))
 
     def _look(self, now: float) -> None:
         """Tell the others of our load where it has changed; tell our nodes how much they are needed."""
@@ -361,6 +363,7 @@ class Supernode:
         changed = abs(load.room - told.room) >= step or abs(load.clients - told.clients) >= step
         changed |= load.refused > 2 * told.refused or load.refused < told.refused // 2
         changed |= load.ready > 2 * told.ready or load.ready < (told.ready + 1) // 2
+        changed |= load.line > 2 * told.line or load.line < told.line // 2
         changed |= bool(load.room) != bool(told.room)
         if changed and now >= self._told_at + TELL_AFTER:
             self._told_at = now

@@ -82,7 +82,7 @@ class Crowd:
         self.records = Records(keys, self.blocks, self.desks, self.ground, self.ledger, chance)
         shared = self.rows, self.caches, self.desks, self.ground, self.ledger
         self.joins = Joins(*shared, timings, loss, chance, self.known)
-        self.joins.joined = self._joined
+        self.joins.handshakes.joined = self._joined
         self.scouts = Scouts(*shared, chance, self.known)
         self._stored = Pool(np.int32, np.int32, np.int32)
         self._alive_at = 0.0
@@ -217,10 +217,10 @@ class Crowd:
         number, life = mine.supernode[attached], mine.life[attached]
         if goodbye:
             self.ledger.user("Leave", attached)
-            self.joins.frees.put(self.now + self.ground.travel(attached, number), attached, number, life, False)
+            self.joins.handshakes.leave(attached, number, life, self.now)
         else:
             until = self.now + IDLE_FOR - self.timings.ping * self.chance.random(len(attached))
-            self.joins.haunt(attached, number, life, until, self.now)
+            self.joins.handshakes.haunt(attached, number, life, until, self.now)
         self._off(rows)
         mine.runs[rows] = False
 
@@ -317,7 +317,7 @@ class Crowd:
         place = self.caches.place(rows, mine.supernode[rows])
         known = place >= 0
         self.caches.failed(rows[known], place[known], at[known])
-        self.joins.haunt(rows, mine.supernode[rows], mine.life[rows], at + IDLE_FOR, self.now)
+        self.joins.handshakes.haunt(rows, mine.supernode[rows], mine.life[rows], at + IDLE_FOR, self.now)
         self._off(rows)
         self.joins.begin(rows, at)
 
