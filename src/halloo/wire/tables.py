@@ -10,7 +10,8 @@ from __future__ import annotations
 __all__ = ["ANY", "FREQUENT", "TABLES"]
 
 ANY = -1  # the context of all that have no table of their own
-FREQUENT = (-1798200000160, -1209600, 17, 1798200000160)  # distances between large numbers that come back (14 days: a credential's life)
+# Distances between large numbers that come back (14 days: a credential's life).
+FREQUENT = (-1798200000160, -1209600, 17, 1798200000160)
 TABLES: dict[int, dict[int, dict[int, int]]] = {
     0: {  # head
         -1: {0: 1174, 1: 76, 2: 760, 3: 2, 4: 23, 6: 45, 7: 449, 8: 143, 9: 49, 10: 87, 11: 565, 12: 589, 13: 126},
