@@ -261,7 +261,7 @@ class Node:
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
         if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
             return []
-        out = self.join.probed(message, sender, now)
+        out = self.join.probed(message, sender, now) + self.calls.probed(message, sender, now)
         if isinstance(message, overlay.ProbeRefuse) and self.join.peer is None and isinstance(sender, Wire):
             out += self.roles.wanted(message.wanted, sender.address, now)  # many stand in the line, and we could help
         return out
