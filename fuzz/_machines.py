@@ -434,6 +434,7 @@ _OVERLAY = {
     "_clients": 800,
     "_asked": 1_024,
     "_entries": 50_000,
+    "_gathered": 50_000,
     "_inquiries": 1_024,
     "_tokens": 1_024,
     "_spreads": 2_048,
@@ -502,6 +503,7 @@ SUBJECTS: tuple[Subject, ...] = (
             bool(it.block._links.dialling),
             bool(len(it.directory)),
             bool(it.keeper._errands),
+            bool(it.keeper.pulses._gathered),
         ),
         _supernode_hears,
         intents={
@@ -513,6 +515,8 @@ SUBJECTS: tuple[Subject, ...] = (
         tidings={"up": _supernode_up, "down": _down},
         real=lambda it: {
             "node": [_id(held.key) for held in it._parties.values()],
+            "key": [key.to_bytes(8, "big") for key, _ in it.directory.items()],
+            "pulse": [entry.pulse for entry in it.directory.all() if entry.pulse],
             "request": list(it.keeper._spreads),
             "token": _tokens(it),
             "ticket": [_ticket(it.clients.admission, at, host) for at, host in it.clients.admission._places.items()],
@@ -637,7 +641,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "publisher",
         _of_nodes("publisher"),
-        lambda it: (it._request >= 0, it.supernode is not None, it.wake_at < inf, bool(it.credential)),
+        lambda it: (it._request >= 0, it._renewing, it.supernode is not None, it.wake_at < inf, bool(it.credential)),
         lambda publisher, message, sender, now: publisher.receive(message, sender, now),
         hears=(directory.Stored,),
         intents={"publish": lambda publisher, _, now: publisher.publish(now)},

@@ -114,7 +114,8 @@ def written(tables: dict[int, dict[int, dict[int, int]]], frequent: tuple[int, .
         '__all__ = ["ANY", "FREQUENT", "TABLES"]',
         "",
         "ANY = -1  # the context of all that have no table of their own",
-        f"FREQUENT = {frequent!r}  # distances between large numbers that come back (14 days: a credential's life)",
+        "# Distances between large numbers that come back (14 days: a credential's life).",
+        f"FREQUENT = {frequent!r}",
         "TABLES: dict[int, dict[int, dict[int, int]]] = {",
     ]
     for model, contexts in tables.items():

@@ -7,7 +7,7 @@ import random
 import pytest
 from records import entry_of
 
-from halloo.base.address import Address, Peer, Wire
+from halloo.base.address import Address, Peer, Stream, Wire
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Numbers
@@ -19,7 +19,7 @@ from halloo.overlay.hostcache import HostCache
 from halloo.overlay.inquiry import GIVE_UP
 from halloo.overlay.join import Join, State
 from halloo.overlay.keeper import MAX_WRITES, SPREAD_FOR
-from halloo.overlay.search import MAX_QUERIES, Searches
+from halloo.overlay.search import MAX_QUERIES, SearchDone, Searches
 from halloo.overlay.slots import key_of
 from halloo.overlay.supernode import MAX_ASKED
 from halloo.path.reach import Policy
@@ -138,3 +138,21 @@ def test_a_short_question_in_the_open_is_not_answered_with_a_record() -> None:
     assert [len(found.records) for found in said] == [0, 1]
     question = encode_command(Search(key=key, token=b"12345678", padding=PADDING))
     assert len(encode_command(said[1])) <= 3 * len(question)
+
+
+def test_a_search_ends_where_there_is_only_one_other_to_ask_and_he_is_silent() -> None:
+    town = Town(1, supernodes=1)
+    numbers, rng, notary, digest = Numbers(), random.Random(1), town.descriptor.notary, town.suite.digest
+    own, other = Address.parse("192.0.2.1:1"), Address.parse("192.0.2.2:2")
+    cache = HostCache()
+    cache.add([own, other])
+    elsewhere = Elsewhere(notary, digest, cache, rng, numbers, numbers, numbers, 0.0)
+    elsewhere.attached(own, Stream(1, own))
+    searches = Searches(notary, digest, rng, numbers, 0.0, elsewhere)
+    searches.attached(Peer(1), own, 0.0, open_to=False)
+    said = searches.find("nobody", 0.0)[1]
+    while not (done := [one for one in said if isinstance(one, SearchDone)]):
+        now = searches.wake_at
+        said = searches.wake(now)
+    assert [one.entries for one in done] == [()]
+    assert now < 30.0

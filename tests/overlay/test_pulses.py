@@ -14,12 +14,12 @@ from shown import Owner
 
 from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import Send
+from halloo.base.errors import Malformed
 from halloo.base.machine import Effects, Numbers
-from halloo.messages.block import ALIVE_AT_ONCE, Alive
+from halloo.messages.block import ALIVE_AT_ONCE, Alive, pulses_of, pulses_packed
 from halloo.messages.chain import LONGEST_CHAIN, PULSE_EVERY
 from halloo.messages.credential import CLOCK_TOLERANCE, LEASE, Entry, Notary, Party, renewed
 from halloo.messages.directory import Keep, Kept, Refresh, Store, Stored
-from halloo.messages.presence import Pulse
 from halloo.overlay.directory import KEEP_FOR, MOST_LINKS, Directory
 from halloo.overlay.keeper import CHECK_ALIVE, CHECKS, KEEP_AGAIN
 from halloo.overlay.publish import AGAIN, RETRY, Published, Publisher
@@ -319,6 +319,7 @@ def test_a_holder_with_another_record_gets_it_once_and_the_checks_get_it_too() -
     keeper = supernode.keeper
     (first,) = sent(keeper._ask(token, keeper._errands[token], 900.0), Refresh)
     assert len(encode_command(first.message)) < 64
+    assert len(encode_command(replace(first.message, token=None), compressed=True)) <= 37  # sealed, the least size
     out = keeper.kept(Kept(copies=0, token=token), HOLDERS[0], 900.1)
     assert [(one.to, one.message.record) for one in sent(out, Keep)] == [  # type: ignore[attr-defined]
         (Wire(HOLDERS[0]), (entry.record,))
@@ -362,8 +363,10 @@ def test_nothing_comes_of_a_flood_of_false_ones() -> None:
     fellow = next(iter(supernode.block.links.values()))
     for _ in range(50):
         keys = [rng.choice(held) if rng.random() < 0.5 else rng.getrandbits(64) for _ in range(ALIVE_AT_ONCE)]
-        told = tuple(Pulse(key=key.to_bytes(8, "big"), pulse=rng.randbytes(16)) for key in keys)
+        told = pulses_packed((key, rng.randbytes(16)) for key in keys)
         assert supernode.receive(Alive(pulses=told), fellow, None, 900.0) == []
+    with pytest.raises(Malformed):
+        supernode.receive(Alive(pulses=bytes(25)), fellow, None, 900.0)
     assert (len(pulses._gathered), pulses.wake_at) == (0, float("inf"))
     assert pickle.dumps(supernode.directory) == before
     assert owners
@@ -386,7 +389,7 @@ def test_what_is_gathered_is_told_once_and_only_to_those_who_hold_it() -> None:
         assert isinstance(one, Send)
         assert isinstance(one.to, int)
         assert isinstance(one.message, Alive)
-        keys = [int.from_bytes(each.key, "big") for each in one.message.pulses]
+        keys = [key for key, _ in pulses_of(one.message.pulses)]
         assert len(set(keys)) == len(keys)
         assert all(houses[nodes[Peer(one.to)]].keeper.holds(key) for key in keys)
     assert pulses.wake(1_000.0) == []

@@ -11,6 +11,7 @@ from halloo.overlay.search import SearchDone
 from halloo.sim.liars import LIES, Liar
 from halloo.sim.mindtown import MindTown, supernode_address, user_address
 from halloo.sim.nat import KINDS, BoxKind
+from halloo.sim.world import WALL
 
 SUPERNODES = 10
 SETTLED = 400.0  # seconds: those who can ask nobody in the open look after a minute or two, twice
@@ -125,3 +126,28 @@ def test_who_finds_no_room_elsewhere_is_found_at_a_pretender_and_moves_when_ther
     town.world.run(town.world.now + 90.0)
     assert ada.join.supernode not in (pretender, None)
     assert found(town, "bob", "ada")
+
+
+def test_who_begins_to_swallow_signs_of_life_is_found_out_and_left() -> None:
+    town = MindTown(8, SUPERNODES, recorded=(SearchDone, Pretended))
+    for i in range(SUPERNODES):
+        town.start(f"supernode{i}")
+    town.world.run(20.0)
+    names = [f"user{i}" for i in range(12)]
+    for i, name in enumerate(names):
+        town.household(name, user_address(i, inside=False), user=True, known=[supernode_address(9)])
+        town.start(name)
+    town.world.run(town.world.now + 120.0)
+    supernodes = {supernode_address(i): f"supernode{i}" for i in range(SUPERNODES)}
+    where = {name: town.node(name).join.supernode for name in names}
+    pretender = max(supernodes, key=list(where.values()).count)
+    town.world.dwellers[supernodes.pop(pretender)].tongue = Liar(Random(9), "denies", pretends=True)
+    town.world.run(town.world.now + 4 * 3_600.0)
+    victims = [name for name, supernode in where.items() if supernode == pretender]
+    assert len(victims) > 1
+    assert all(town.world.events(Pretended, name) for name in victims)
+    for each in supernodes.values():
+        supernode = town.node(each).supernode
+        assert supernode is not None
+        assert all(entry.on_line(town.world.now + WALL) for entry in supernode.directory.all())
+        assert len(supernode.directory) > 0

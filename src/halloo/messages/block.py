@@ -32,9 +32,9 @@ from zlib import crc32
 from halloo.base.address import Address
 from halloo.base.errors import Malformed, Refused
 from halloo.base.machine import Message
+from halloo.messages.chain import LINK_SIZE
 from halloo.messages.credential import MAX_CREDENTIAL, Notary, Record, Sign
 from halloo.messages.log import SignedHead
-from halloo.messages.presence import Pulse
 from halloo.wire.command import (
     Form,
     Shape,
@@ -80,6 +80,8 @@ __all__ = [
     "paired",
     "pairs_of",
     "prove_standing",
+    "pulses_of",
+    "pulses_packed",
     "sign_standing",
     "standing_of",
 ]
@@ -90,7 +92,8 @@ PARTS = 32  # in which the records under a prefix are compared
 WHOLE = 8  # bytes of a digest of records
 PADDING = bytes(160)  # what a question in the open is made longer by, so that its answer is no echo louder than it
 MAX_GONE = 128  # members told to have gone in one message
-ALIVE_AT_ONCE = 32  # signs of life in one message: some 850 bytes
+ALIVE_AT_ONCE = 40  # signs of life in one message: some 1 kB
+PULSE_SIZE = 8 + LINK_SIZE  # bytes of one of them: a key and a link
 STANDINGS = 6  # in one message: some 2.5 kB
 READ = 1_024  # standings of which what they say is remembered: each is heard from many, and told again and again
 _SIGNED = b"halloo standing\n"
@@ -239,9 +242,9 @@ class Replicated(Message):
 
 @command(0x6F, Form.NOTICE)
 class Alive(Message):
-    """Signs of life that I was told; they stand for records that you hold as well."""
+    """Signs of life that I was told, of those whose records you hold as well: for each the key and the link, packed."""
 
-    pulses: tuple[Pulse, ...] = nested(0x01, Pulse, most=ALIVE_AT_ONCE, default=())
+    pulses: bytes = blob(0x01, most=PULSE_SIZE * ALIVE_AT_ONCE)
 
 
 @command(0x54, Form.REQUEST)
@@ -302,6 +305,19 @@ def prove_standing(signed: SignedStanding, notary: Notary, wall: float) -> str:
     if not notary.verify(signed.key, signed.signature, _SIGNED + signed.standing):
         raise Refused("a standing that was not signed by its owner")
     return name
+
+
+def pulses_packed(pulses: Iterable[tuple[int, bytes]]) -> bytes:
+    """Keys and links, packed."""
+    return b"".join(key.to_bytes(8, "big") + link for key, link in pulses)
+
+
+def pulses_of(packed: bytes) -> list[tuple[int, bytes]]:
+    """And back.  Raises Malformed: not whole ones."""
+    if len(packed) % PULSE_SIZE:
+        raise Malformed("a list of signs of life that ends within one")
+    starts = range(0, len(packed), PULSE_SIZE)
+    return [(int.from_bytes(packed[at : at + 8], "big"), packed[at + 8 : at + PULSE_SIZE]) for at in starts]
 
 
 def paired(pairs: Iterable[tuple[int, int]]) -> bytes:

@@ -84,7 +84,7 @@ class Refresh(Message):
 
     key: bytes = wide(0x04)
     pulse: bytes = blob(0x02, least=LINK_SIZE, most=LINK_SIZE)
-    token: bytes = wide(0x07, default=NO_TOKEN)
+    token: bytes | None = wide(0x07, default=None)
     request: int = request_id(default=0)
 
 

@@ -34,7 +34,7 @@ from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.block import Alive, Compare, Differs, Replicate, Replicated, Wanted
 from halloo.messages.credential import Entry, Notary, Record
-from halloo.messages.directory import Keep, Kept, Refresh, Stored
+from halloo.messages.directory import NO_TOKEN, Keep, Kept, Refresh, Stored
 from halloo.overlay.block import Block
 from halloo.overlay.comparing import COMPARE_SOON, Comparing
 from halloo.overlay.directory import Directory
@@ -233,7 +233,8 @@ class Keeper:
         holds = self.holds(key)
         others = () if holds else tuple(self.candidates(key)[:REFERRED])
         copies = 1 if holds and self.pulses.take(key, message.pulse, now) else 0
-        return [Send(route, Kept(copies=copies, others=others, token=message.token, request=message.request))]
+        token = message.token or NO_TOKEN
+        return [Send(route, Kept(copies=copies, others=others, token=token, request=message.request))]
 
     def kept(self, message: Kept, address: Address, now: float) -> Effects:
         """One of those who should hold a record answers."""

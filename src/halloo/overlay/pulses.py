@@ -4,7 +4,7 @@
       | --- Refresh ---------------> |  (``keeper``)                 |
       |                              | --- Alive: many pulses -----> |  once a minute, whatever came meanwhile
 
-So a record that is only as true as before costs each holder some 27 bytes and a few digests.  Whoever has not got the
+So a record that is only as true as before costs each holder 24 bytes and a few digests.  Whoever has not got the
 record, or another version of it, passes over its signs of life: versions are compared by ``comparing``.
 """
 
@@ -16,8 +16,7 @@ from math import inf
 from halloo.base.address import Peer
 from halloo.base.effects import Send
 from halloo.base.machine import Effects
-from halloo.messages.block import ALIVE_AT_ONCE, Alive
-from halloo.messages.presence import Pulse
+from halloo.messages.block import ALIVE_AT_ONCE, Alive, pulses_of, pulses_packed
 from halloo.overlay.block import Block
 from halloo.overlay.directory import Directory
 from halloo.overlay.slots import Key, slot_of
@@ -47,26 +46,25 @@ class Pulses:
         return news is not None
 
     def receive(self, message: Alive, now: float) -> Effects:
-        """Another one of the slot tells what it was told."""
-        for one in message.pulses:
-            self.directory.renew(int.from_bytes(one.key, "big"), one.pulse, now + self.wall)
+        """Another one of the slot tells what it was told.  Raises Malformed."""
+        for key, pulse in pulses_of(message.pulses):
+            self.directory.renew(key, pulse, now + self.wall)
         return []
 
     def wake(self, now: float) -> Effects:
         """Tell the others."""
         roster, links = self.block.roster, self.block.links
-        told: dict[Peer, list[Pulse]] = {}
+        told: dict[Peer, list[tuple[Key, bytes]]] = {}
         for key in self._gathered:
             entry = self.directory.find(key, now + self.wall)
             if entry is None or not roster.prefix.covers(key):
                 continue
-            pulse = Pulse(key=key.to_bytes(8, "big"), pulse=entry.pulse)
             for one in roster.held[slot_of(key, roster.prefix.depth)]:
                 if one.node in links:
-                    told.setdefault(links[one.node], []).append(pulse)
+                    told.setdefault(links[one.node], []).append((key, entry.pulse))
         self._gathered, self.wake_at = {}, inf
         return [
-            Send(peer, Alive(pulses=tuple(pulses[at : at + ALIVE_AT_ONCE])))
+            Send(peer, Alive(pulses=pulses_packed(pulses[at : at + ALIVE_AT_ONCE])))
             for peer, pulses in told.items()
             for at in range(0, len(pulses), ALIVE_AT_ONCE)
         ]

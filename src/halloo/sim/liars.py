@@ -6,7 +6,7 @@ Each has a way of answering questions for records, and every second one also pre
     denies      says that there is none, and that it ought to know
     stale       tells the oldest one that it has ever told
     forges      tells one that its owner has not signed, or somebody else's
-    pretends    says that nine keep a record, and tells nobody of it
+    pretends    says that nine keep a record, or have heard a sign of life, and tells nobody of it
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from random import Random
 
 from halloo.base.effects import Send
 from halloo.base.machine import Message
-from halloo.messages.block import Replicate
+from halloo.messages.block import Alive, Replicate
 from halloo.messages.credential import Record
-from halloo.messages.directory import Found, Keep, Kept, Stored
+from halloo.messages.directory import Found, Keep, Kept, Refresh, Stored
 
 __all__ = ["LIES", "Liar"]
 
@@ -50,7 +50,7 @@ class Liar:
         match message:
             case Found():
                 return self._found(message)
-            case Keep() | Replicate() if self.pretends:
+            case Keep() | Refresh() | Replicate() | Alive() if self.pretends:
                 return None
             case Kept() | Stored() if self.pretends:
                 return replace(message, copies=MANY_COPIES)

@@ -12,10 +12,9 @@ from itertools import pairwise
 from random import Random
 
 from halloo.base.address import Address
-from halloo.messages.block import ALIVE_AT_ONCE, Alive, Replicate
+from halloo.messages.block import ALIVE_AT_ONCE, PULSE_SIZE, Alive, Replicate
 from halloo.messages.directory import AtlasTold, Refresh
 from halloo.messages.overlay import Attached, ProbeRefuse
-from halloo.messages.presence import Pulse
 from halloo.overlay.atlas import table_of
 from halloo.overlay.comparing import AT_ONCE
 from halloo.sim.distances import Distances
@@ -49,7 +48,7 @@ class Sizes:
         self._table = table_of(supernode.block.roster)
         self._alive: dict[int, float] = {}
         rng = Random(SEED)
-        self._pulses = tuple(Pulse(key=rng.randbytes(8), pulse=rng.randbytes(16)) for _ in range(ALIVE_AT_ONCE))
+        self._pulses = rng.randbytes(PULSE_SIZE * ALIVE_AT_ONCE)
         refresh = Refresh(key=rng.randbytes(8), pulse=rng.randbytes(16), request=1)
         self._grown["Refresh"] = self._sealed(refresh)
         in_the_open = replace(refresh, token=rng.randbytes(8))
@@ -78,7 +77,7 @@ class Sizes:
         total = 0.0
         for count, times in ((ALIVE_AT_ONCE, whole), (rest, bool(rest))):
             if times and count not in self._alive:
-                self._alive[count] = self._sealed(Alive(pulses=self._pulses[:count]))
+                self._alive[count] = self._sealed(Alive(pulses=self._pulses[: PULSE_SIZE * count]))
             total += times * self._alive[count] if times else 0.0
         return total
 
