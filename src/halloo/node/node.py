@@ -261,7 +261,7 @@ class Node:
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
         if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
             return []
-        return self.join.probed(message, sender, now)
+        return self.join.probed(message, sender, now) + self.calls.probed(message, sender, now)
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
         if self.supernode is None:
