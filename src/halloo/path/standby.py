@@ -152,7 +152,9 @@ class Standby:
         chosen = self._chosen(free, now) if len(self._asking) < AT_ONCE else None
         if chosen is not None:
             out += self._approach(chosen, now)  # the next one a moment later: perhaps this one is enough
-        unasked = [one for one in free if self._stance(one, now) is None and not self.welcome.asked(one)]
+        if isinstance(self.way, Stream):
+            return out
+        unasked = [one for one in free if self.welcome.stance(one, now) is None and not self.welcome.asked(one)]
         for address in unasked[:ASKED_EACH]:
             out += self.welcome.ask(address, now)
         return out
@@ -194,8 +196,7 @@ class Standby:
         self._requests.clear()
         self._queue.clear()
         self.welcome.rest()
-        idle = [(address, hop) for address, hop in self._hops.items() if hop.peer is None]
-        return [effect for address, hop in idle for effect in self._drop(address, hop)]
+        return self._stop_trying()
 
     def close(self) -> Effects:
         """The call is over: give all links back."""
@@ -225,8 +226,11 @@ class Standby:
 
     def probed(self, message: ProbeAccept | ProbeRefuse, address: Address, now: float) -> Effects:
         """An answer to a probe, perhaps of ours."""
-        ours = self.welcome.hear(message, address, now)
-        return self._propose(now) if ours and address in self._queue[:1] else []
+        deaf = self.welcome.deaf
+        if not self.welcome.hear(message, address, now):
+            return []
+        out = self._stop_trying() if deaf else []
+        return out + self._propose(now) if address in self._queue[:1] else out
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
         """What a relay says."""
@@ -250,7 +254,7 @@ class Standby:
         if self.welcome.wake_at <= now:
             again, silent = self.welcome.wake(now)
             out += again
-            for address in silent:
+            for address in silent if not self.welcome.deaf else ():
                 self.avoid(address, now)
             if silent:
                 out += self._propose(now)
@@ -282,7 +286,7 @@ class Standby:
 
     def _stance(self, address: Address, now: float) -> Stance | None:
         """What a supernode says to guests; where none of our datagrams pass nobody can be asked, and all are tried."""
-        blind = isinstance(self.way, Stream) or self.welcome.deaf(now)
+        blind = isinstance(self.way, Stream) or self.welcome.deaf
         return Stance.WILLING if blind else self.welcome.stance(address, now)
 
     def _propose(self, now: float) -> Effects:
@@ -336,7 +340,7 @@ class Standby:
     def _hop(self, address: Address, now: float) -> Effects:
         if address in self._hops or len(self._hops) >= MAX_HOPS:
             return []
-        patience = TCP_AFTER if self.welcome.deaf(now) else UDP_ALONE
+        patience = TCP_AFTER if self.welcome.deaf else UDP_ALONE
         hop = Hop(address, self.peers, self.streams, self.requests, self.way, patience)
         self.adopt(hop, now)
         return hop.begin(now)
@@ -360,6 +364,13 @@ class Standby:
         own = self.supernode is not None and self.supernode[1] == address
         self.avoid(address, now, SOON_AGAIN if own or (hop is not None and hop.peer is not None) else NOT_AGAIN)
         return self._drop(address, hop) if hop is not None and hop.peer is None else []
+
+    def _stop_trying(self) -> Effects:
+        """Give up all links that do not stand yet."""
+        idle = [(address, hop) for address, hop in self._hops.items() if hop.peer is None]
+        for address, _ in idle:
+            self._asking.pop(address, None)
+        return [effect for address, hop in idle for effect in self._drop(address, hop)]
 
     def _drop(self, address: Address, hop: Hop) -> Effects:
         del self._hops[address], self._used_at[address]

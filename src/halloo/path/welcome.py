@@ -7,7 +7,7 @@
       | <-- ProbeRefuse ------------ |   full: it takes no more nodes, and has time for a guest all the same, perhaps
       |                              |   silent: nothing comes, however often it is asked
 
-The question keeps no state there and costs it microseconds; so many can be asked, and who is dead costs nobody any time.
+The question keeps no state there and costs it microseconds; so many can be asked, and who is dead costs no time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["Stance", "Welcome"]
 
 SAY_AGAIN = 0.7  # seconds after which a question that was not answered is asked again, once
 SILENT_AFTER = 2.0  # seconds without an answer after which a supernode counts as silent
+DEAF_AFTER = 3  # supernodes in a row that are silent, after which it may be that no datagram of ours passes
 HOLDS_FOR = 10.0  # seconds for which what a supernode has said, or not said, counts
-DEAF_AFTER = 3.0  # seconds in which nobody at all answers, after which no datagram of ours may pass
 MOST_KNOWN = 256  # supernodes of which an answer is remembered: a whole host cache, and what the other side names
 
 
@@ -56,8 +56,8 @@ class Welcome:
     _questions: dict[Address, _Question] = field(default_factory=dict)
     _said: dict[Address, tuple[Stance, float]] = field(default_factory=dict)
     """Who has said what, or nothing, and when."""
-    _unheard_since: float = inf
-    """When the first of the questions was asked that nobody has answered anything after."""
+    _silent: int = 0
+    """How many have been silent since anybody has answered."""
 
     @property
     def wake_at(self) -> float:
@@ -77,16 +77,16 @@ class Welcome:
         """Whether its answer is waited for."""
         return address in self._questions
 
-    def deaf(self, now: float) -> bool:
-        """Whether nobody who was asked has answered for so long that datagrams may not pass here."""
-        return now >= self._unheard_since + DEAF_AFTER
+    @property
+    def deaf(self) -> bool:
+        """Whether so many have been silent that datagrams may not pass here at all."""
+        return self._silent >= DEAF_AFTER
 
     def ask(self, address: Address, now: float) -> Effects:
         """Ask a supernode, unless its answer is waited for."""
         if address in self._questions or len(self._questions) >= MOST_KNOWN:
             return []
         question = self._questions[address] = _Question(self.requests() & 0xFFFF, now, now + SAY_AGAIN)
-        self._unheard_since = min(self._unheard_since, now)
         return [_probe(address, question)]
 
     def hear(self, message: ProbeAccept | ProbeRefuse, address: Address, now: float) -> bool:
@@ -95,7 +95,7 @@ class Welcome:
         if question is None or question.request != message.request:
             return False
         del self._questions[address]
-        self._unheard_since = inf
+        self._silent = 0
         if isinstance(message, ProbeAccept):
             self._note(address, Stance.WILLING, now)
         else:
@@ -110,18 +110,18 @@ class Welcome:
             if question.due > now:
                 continue
             if question.said == 1:
-                question.said, question.due = 2, question.at + SILENT_AFTER
+                question.said, question.due = 2, now + SILENT_AFTER - SAY_AGAIN
                 out.append(_probe(address, question))
             else:
                 del self._questions[address]
                 self._note(address, Stance.SILENT, now)
+                self._silent += 1
                 silent.append(address)
         return out, silent
 
     def rest(self) -> None:
         """Nobody's answer is waited for any more."""
         self._questions.clear()
-        self._unheard_since = inf
 
     def _note(self, address: Address, stance: Stance, now: float) -> None:
         self._said.pop(address, None)
