@@ -22,9 +22,9 @@ from halloo.sim.crowd.blocks import Blocks
 from halloo.sim.crowd.caches import Caches
 from halloo.sim.crowd.desks import Line
 from halloo.sim.crowd.ground import NOBODY, Ground
-from halloo.sim.crowd.joins import pause_until
 from halloo.sim.crowd.pool import Pool
 from halloo.sim.crowd.rows import waves
+from halloo.sim.crowd.seekers import pause_until
 from halloo.sim.distances import Distances
 from halloo.sim.mindtown import MindTown, public_host, supernode_address, user_address
 

@@ -131,7 +131,7 @@ class CrowdPlay(Play):
         for at in range(0, wanted, AT_ONCE):
             crowd.settle_users(users[at : min(wanted, at + AT_ONCE)])
             crowd.run(crowd.now + 1 / 16)
-        crowd.joins.joins = wanted
+        crowd.joins.handshakes.joins = wanted
         while crowd.now < WARM and len(self.on_line) <= 0.999 * wanted:
             crowd.run(crowd.now + 1.0)
         if len(self.on_line) < REGISTERED * wanted:
@@ -146,14 +146,14 @@ class CrowdPlay(Play):
         self.began = crowd.now
         self.calls_lost.clear()
         self.mark()
-        self._begun = crowd.joins.attempts.copy()
+        self._begun = crowd.joins.handshakes.attempts.copy()
         self._sample()
         crowd.every(SAMPLE, self._sampled)
 
     @property
     def joins(self) -> int:  # type: ignore[override]
         """Nodes that attached."""
-        return self.crowd.joins.joins
+        return self.crowd.joins.handshakes.joins
 
     @property
     def losses(self) -> int:  # type: ignore[override]
@@ -163,7 +163,7 @@ class CrowdPlay(Play):
     @property
     def join_failures(self) -> int:  # type: ignore[override]
         """Nodes that gave joining up."""
-        return self.crowd.joins.failures
+        return self.crowd.joins.rounds.failures
 
     @property
     def crashes(self) -> int:
@@ -354,8 +354,8 @@ class CrowdPlay(Play):
     def _sample(self) -> None:
         crowd = self.crowd
         rested = SAMPLE + self.setting.work.at_once  # what a rested desk does in that time
-        peak = float((crowd.joins.attempts - self._begun).max(initial=0)) / rested
-        self._begun = crowd.joins.attempts.copy()
+        peak = float((crowd.joins.handshakes.attempts - self._begun).max(initial=0)) / rested
+        self._begun = crowd.joins.handshakes.attempts.copy()
         if self.series:
             self.attempts_peak = max(self.attempts_peak, peak)
         alive = int(crowd.desks.alive.sum())
@@ -408,7 +408,7 @@ class CrowdPlay(Play):
 
     def attempts(self) -> list[float]:
         """Logins that were begun at each supernode that is there now."""
-        found: list[float] = self.crowd.joins.attempts[self.crowd.desks.alive].tolist()
+        found: list[float] = self.crowd.joins.handshakes.attempts[self.crowd.desks.alive].tolist()
         return found
 
     def map(self) -> list[tuple[str, int, int]]:
