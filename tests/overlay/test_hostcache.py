@@ -102,6 +102,35 @@ def test_what_was_found_near_by_is_tried_before_what_was_told() -> None:
     assert cache.best(1, random.Random(1), WALL) == [Address.parse("192.168.1.7:33033")]
 
 
+def test_what_everybody_knows_is_the_last_resort_of_who_was_on_line_lately() -> None:
+    cache, rng = HostCache(), random.Random(1)
+    cache.pin(public(number) for number in range(8))
+    cache.add(public(number) for number in range(20, 30))
+    own = public(40)
+    pinned = {public(number) for number in range(8)}
+    assert set(cache.best(4, rng, WALL)) <= pinned  # a stranger: they are most likely to be there
+    cache.succeeded(own, WALL, 0.05)
+    for restarted in (cache, HostCache.load(cache.dump())):
+        restarted.pin(pinned)
+        tried = restarted.best(11, rng, WALL + 60.0)
+        assert tried[0] == own
+        assert pinned.isdisjoint(tried)
+        assert pinned.issubset(restarted.best(19, rng, WALL + 60.0))
+        assert not pinned.isdisjoint(restarted.best(5, rng, WALL + 3 * DAY))
+
+
+def test_the_last_resort_comes_in_when_others_do_not_answer_either() -> None:
+    cache, rng = HostCache(), random.Random(1)
+    cache.pin([public(0)])
+    told = [public(number) for number in range(20, 30)]
+    cache.add(told)
+    cache.succeeded(public(40), WALL, 0.05)
+    for address in told:
+        for _ in range(2):
+            cache.failed(address, WALL)
+    assert cache.best(2, rng, WALL) == [public(40), public(0)]
+
+
 def test_what_is_tried_lies_in_different_neighbourhoods() -> None:
     cache, rng = HostCache(), random.Random(1)
     for number in range(SHARE):

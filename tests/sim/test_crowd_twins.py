@@ -46,6 +46,8 @@ def test_hosts_and_distances_are_those_of_the_world_of_minds() -> None:
         assert one == pytest.approx(distances.one_way(host, there), rel=1e-12)
         two = ground.between(np.array([number]), np.array([other]))[0]
         assert two == pytest.approx(distances.one_way(there, where), rel=1e-12)
+        assert ground.trip(row, number) == one
+        assert ground.trip_between(number, other) == two
 
 
 class Both:

@@ -3,7 +3,8 @@
 What is best is measured: an address is worth the seconds that trying it will cost, as far as its answers so far tell.
 Nobody can fill the cache: one neighbourhood (an IPv4 /16, an IPv6 /32) has a share of it, one teller has another, and
 what is only told never takes the place of what has answered.  The addresses of the network's description stay, whatever
-else is heard: they are the last resort.
+else is heard: they are the last resort, and asked first only by who has heard nothing of the network for a day.  If all
+who lose their supernode went to those few at once, nobody would get through there.
 
 As text, one line each: ``address last-answer failures round-trip heard``, times in whole wall-clock seconds (0: never),
 the round trip in milliseconds (0: unknown).  The head names the network, in hexadecimal digits, where that is known.
@@ -52,6 +53,7 @@ class Source(IntEnum):
 
 DOUBT = {Source.PEER: 0.6, Source.LAN: 0.2, Source.OPERATOR: 0.3, Source.DESCRIPTOR: 0.5}
 """By where an address comes from, the chance that one which never answered does not answer now either."""
+LAST_RESORT = 0.8  # the same for the description's, which everybody has, while any address has answered within a day
 
 
 @dataclass(slots=True)
@@ -83,6 +85,8 @@ class HostCache:
     """Whether something is new since this was last set to False."""
     own: Address | None = None
     """Where we are a supernode ourselves: nobody is his own way into the network."""
+    answered: float = 0.0
+    """When one of them answered last, in wall-clock time; 0: never."""
     _hosts: dict[Address, _Host] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -131,6 +135,7 @@ class HostCache:
                 return
             host = self._hosts[address] = _Host(neighbourhood(address.host), heard=wall)
         host.success, host.failures, host.tried = wall, 0, wall
+        self.answered = max(self.answered, wall)
         if round_trip > 0:
             before = host.round_trip or round_trip
             host.round_trip = min(SLOWEST, before + (round_trip - before) / 4)
@@ -181,6 +186,8 @@ class HostCache:
         if host.success:
             age = max(0.0, wall - host.success)
             doubt = 0.05 + 0.6 * age / (age + DAY)
+        elif host.source is Source.DESCRIPTOR and self.answered and wall - self.answered < DAY:
+            doubt = LAST_RESORT
         else:
             doubt = DOUBT[host.source]
         doubt = 1 - (1 - doubt) * 0.5**host.failures
@@ -289,6 +296,7 @@ class HostCache:
                 continue
             if len(cache._hosts) < CAPACITY and usable(address) and len(cache._near(address)) < SHARE:
                 cache._hosts.setdefault(address, host)
+                cache.answered = max(cache.answered, host.success)
         return cache
 
 

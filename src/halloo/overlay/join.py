@@ -448,12 +448,11 @@ class Join:
         out: Effects = []
         while self._steps and self._steps[0][0] <= now:
             _, order, way, address = self._steps.pop(0)
-            waits = self._promises.appointment
-            if self._promises.waits(address, now) and (waits is None or waits.address != address or way is not waits.way):
+            if self._promises.waits(address, now) and not self._promises.kept(address, way):
                 continue
-            if way is not Way.UDP and self._heard_by_udp and self.timings.patient:
-                if self._promises.way(address) is not way:
-                    continue
+            needless = way is not Way.UDP and self._heard_by_udp and self.timings.patient
+            if needless and self._promises.way(address) is not way:
+                continue
             held = self._held_until(now)
             if held > now:
                 insort(self._steps, (held, order, way, address))
@@ -470,8 +469,8 @@ class Join:
     def _comes_to(self, address: Address, way: Way) -> bool:
         """Whether a handshake with a supernode is under way, so that another by this way would only be more work.
 
-        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked may
-        never stand: that is no reason not to connect by the next rung.
+        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked
+        may never stand: that is no reason not to connect by the next rung.
         """
         asked = way is Way.UDP or self.timings.patient
         return any(
@@ -485,8 +484,9 @@ class Join:
         return self._step(now)
 
     def _probe(self, address: Address, way: Way, now: float) -> Effects:
-        """Ask whether we may come.  A way that is still being tried is no reason to wait with another one: a firewall may
-        drop it without a word.
+        """Ask whether we may come.
+
+        A way that is still being tried is no reason to wait with another one: a firewall may drop it without a word.
         """
         route: Wire | Stream = Wire(address)
         if way is not Way.UDP:
@@ -611,8 +611,8 @@ class Join:
         return dropped
 
     def _round_over(self, now: float) -> Effects:
-        for unheard in (*self._probes.values(), *self._attempts.values()):
-            self._silent[unheard.address] = None
+        self._silent |= dict.fromkeys(probe.address for probe in self._probes.values())
+        self._silent |= dict.fromkeys(attempt.address for attempt in self._attempts.values())
         if self._moving:
             return self._stay(now)
         self._round += 1

@@ -59,6 +59,11 @@ class Promises:
         kept = [self.appointment.address] if self.appointment is not None else []
         return {*kept, *(address for address, told in self._told.items() if told.at > now)}
 
+    def kept(self, address: Address, way: Way) -> bool:
+        """Whether our appointment is there: then we may ask how long it still is."""
+        held = self.appointment
+        return held is not None and (held.address, held.way) == (address, way)
+
     def ticket(self, address: Address) -> bytes | None:
         """What a supernode told us to come back with."""
         told = self._told.get(address)

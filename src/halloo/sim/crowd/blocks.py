@@ -22,7 +22,7 @@ from halloo.overlay.links import ALL_LINKED, BRIDGES
 from halloo.overlay.roster import Member, Registrar, Roster, network_of
 from halloo.overlay.seating import first_seats, next_seats
 from halloo.overlay.slots import EVERYTHING, KEY_BITS, SLOT_BITS, SLOTS, STANDBY, Key, Prefix, smallest_slot
-from halloo.sim.crowd.ground import NOBODY, Ints
+from halloo.sim.crowd.ground import MAX_SUPERNODES, NOBODY, Floats, Ints
 from halloo.sim.mindtown import supernode_address
 
 __all__ = ["HELD_MOST", "Blocks"]
@@ -57,10 +57,10 @@ class Blocks:
         self._starts: list[int] = []
         self.held: Ints = np.full((SLOTS, HELD_MOST), NOBODY, np.int64)
         """By slot, eight of each block in the order of the blocks, who holds it."""
-        self.beats: dict[int, float] = {}
+        self.beats: Floats = np.zeros(MAX_SUPERNODES)
         """By number, signs of life a second that it shows to others of its block."""
-        self.of_block: dict[int, int] = {}
-        """By number, which block it is in, in their order."""
+        self.of_block: Ints = np.full(MAX_SUPERNODES, -1, np.int64)
+        """By number, which block it is in, in their order; -1: it has been in none."""
 
     def __len__(self) -> int:
         return len(self.by_prefix)
@@ -200,7 +200,8 @@ class Blocks:
         """Work out anew who holds what, where something has changed; whether something had."""
         if not self._dirty:
             return False
-        before = self.held_by() if self._order else {}
+        whole = not (self.held != NOBODY).any()
+        before = self.held_by(self._dirty)
         if set(self._order) != set(self.by_prefix):
             self._order = sorted(self.by_prefix, key=lambda one: one.bits << (KEY_BITS - one.depth))
             self._starts = [one.bits << (KEY_BITS - one.depth) for one in self._order]
@@ -209,21 +210,24 @@ class Blocks:
         for prefix in self._dirty:
             if prefix in self.by_prefix:
                 self._work_out(prefix, self.by_prefix[prefix], now)
+        after = self.held_by(self._dirty)
         self._dirty.clear()
-        after = self.held_by()
         for number, slots in after.items():
             new = len(slots - before.get(number, set()))
-            if new and before:
+            if new and not whole:
                 self._changed(number, new)
         return True
 
-    def held_by(self) -> dict[int, set[tuple[Prefix, int]]]:
-        """By number, the slots that a supernode holds."""
+    def held_by(self, prefixes: Iterable[Prefix]) -> dict[int, set[tuple[Prefix, int]]]:
+        """By number, the slots of some blocks that a supernode holds."""
         out: dict[int, set[tuple[Prefix, int]]] = {}
-        rows, columns = np.nonzero(self.held != NOBODY)
-        for row, number in zip(rows.tolist(), self.held[rows, columns].tolist(), strict=True):
-            prefix = self._order[row // SLOTS]
-            out.setdefault(number, set()).add((prefix, row % SLOTS))
+        wanted = dict.fromkeys(prefixes)
+        for at, prefix in enumerate(self._order):
+            if prefix in wanted:
+                for slot, row in enumerate(self.held[SLOTS * at : SLOTS * (at + 1)].tolist()):
+                    for number in row:
+                        if number != NOBODY:
+                            out.setdefault(number, set()).add((prefix, slot))
         return out
 
     def _work_out(self, prefix: Prefix, block: _Block, now: float) -> None:
@@ -263,7 +267,7 @@ class Blocks:
 
     def table(self, key: Key, known_at: float) -> Table | None:
         """The table of a key's block as it was known at a time."""
-        tables = self.by_prefix[self.block_of(key)].tables
+        tables = self.by_prefix[self._order[bisect_right(self._starts, key) - 1]].tables
         at = bisect_right(tables, known_at, key=lambda one: one[0])
         return tables[max(0, at - 1)][1] if tables else None
 

@@ -19,6 +19,7 @@ from halloo.overlay.hostcache import (
     FORGET_AFTER,
     FORGET_UNPROVEN,
     KEPT,
+    LAST_RESORT,
     SILENCE,
     SPREAD,
     UNMEASURED,
@@ -53,6 +54,8 @@ class Caches:
         """Until when it is not to be asked, because it said so."""
         self.round_trip = np.zeros(shape, np.float16)
         self.count = np.zeros(users, np.uint8)
+        self.answered = np.zeros(users, np.float32)
+        """When one of them answered last; 0: never."""
         self.handle[:, :pinned] = np.arange(pinned, dtype=np.uint16)
         self.count[:] = pinned
 
@@ -93,14 +96,20 @@ class Caches:
         failures, proven = self.failures[rows], self.success[rows] > 0
         given_up = np.where(proven, failures >= FORGET_AFTER, failures > 0) | (self.handle[rows] == NOBODY)
         given_up[:, : self.pinned] = False
-        worst = np.argsort(np.where(given_up, -failures.astype(np.int16) - 1, 0), axis=1, kind="stable")
-        turn = np.maximum(wanted.cumsum(1) - 1, 0)
-        return np.where(turn < given_up.sum(1)[:, None], np.take_along_axis(worst, turn, 1), -1)
+        count = given_up.sum(1)
+        line, place = np.nonzero(given_up)
+        worst = place[np.lexsort((place, -failures[line, place].astype(np.int16), line))]
+        turn = wanted.cumsum(1) - 1
+        some = wanted & (turn < count[:, None])
+        out = np.full(wanted.shape, -1, np.int64)
+        out[some] = worst[((count.cumsum() - count)[:, None] + turn)[some]]
+        return out
 
     def succeeded(self, rows: Ints, places: Ints, now: Any, round_trip: Any) -> None:
         """They answered."""
         self.success[rows, places] = now
         self.tried[rows, places] = now
+        self.answered[rows] = now
         self.failures[rows, places] = 0
         before = self.round_trip[rows, places].astype(np.float64)
         measured = np.asarray(round_trip)
@@ -143,9 +152,12 @@ class Caches:
         """Seconds that trying each address of the rows is expected to cost: the twin of ``HostCache.cost``."""
         width = self._width(rows)
         success = self.success[rows, :width]
-        age = np.maximum(0, np.asarray(now, np.float32).reshape(-1, 1) - success)
-        never = np.full(width, DOUBT[Source.PEER], np.float32)
-        never[: self.pinned] = DOUBT[Source.DESCRIPTOR]
+        times = np.asarray(now, np.float32).reshape(-1, 1)
+        age = np.maximum(0, times - success)
+        never = np.full((len(rows), width), DOUBT[Source.PEER], np.float32)
+        answered = self.answered[rows][:, None]
+        lately = (answered > 0) & (times - answered < DAY)
+        never[:, : self.pinned] = np.where(lately, LAST_RESORT, DOUBT[Source.DESCRIPTOR])
         doubt = np.where(success > 0, np.float32(0.05) + np.float32(0.6) * age / (age + np.float32(DAY)), never)
         doubt = 1 - (1 - doubt) * np.ldexp(np.float32(1), -self.failures[rows, :width].astype(np.int32))
         round_trip = self.round_trip[rows, :width].astype(np.float32)
@@ -169,12 +181,12 @@ class Caches:
         cost = self.cost(rows, now)
         cost *= 1 + np.float32(SPREAD) * self._chance.random(cost.shape, np.float32)
         cost[but[:, :width]] = np.inf
-        least = np.argpartition(cost, min(most, width - 1), 1)[:, :most] if width > most else np.argsort(cost, 1)
-        values = np.take_along_axis(cost, least, 1)
-        order = np.argsort(values, 1)
-        least, values = np.take_along_axis(least, order, 1), np.take_along_axis(values, order, 1)
         out = np.full((len(rows), most), -1, np.int64)
-        out[:, : least.shape[1]] = np.where(np.isfinite(values), least, -1)
+        line = np.arange(len(rows))
+        for i in range(min(most, width)):  # for a few, the least again and again is found sooner than an order of all
+            least = cost.argmin(1)
+            out[:, i] = np.where(cost[line, least] < np.inf, least, -1)
+            cost[line, least] = np.inf
         return out
 
     def refused(self, rows: Ints, now: Any, *, turned: bool) -> Bools:

@@ -9,6 +9,7 @@ A row that does nothing costs nothing but its memory.  Chance comes from one see
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy as np
 from halloo.link.onelink import IDLE_FOR
 from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, Reliable
 from halloo.messages.block import ALIVE_AT_ONCE
-from halloo.messages.name import folded
 from halloo.overlay.admission import Pace
 from halloo.overlay.atlas import ATLAS_EVERY
 from halloo.overlay.block import LOOK_FOR
@@ -77,7 +77,7 @@ class Crowd:
         self.desks = Desks(seed, supernodes, digest, pace, places)
         registrar = Registrar(self.town.notary, digest, (), b"", b"", b"", "", self.town.suite.identity.sign)
         self.blocks = Blocks(registrar, Random(f"{seed}/blocks"), self._holds_more)
-        keys = np.fromiter((key_of(digest, folded(f"user{i}")) for i in range(users)), np.uint64, users)
+        keys = np.fromiter((key_of(digest, f"user{i}") for i in range(users)), np.uint64, users)  # folded names
         self.keys = keys
         self.records = Records(keys, self.blocks, self.desks, self.ground, self.ledger, chance)
         shared = self.rows, self.caches, self.desks, self.ground, self.ledger
@@ -90,7 +90,8 @@ class Crowd:
         self._stops: list[int] = []
         self._starts: list[int] = []
         self._fallen: list[int] = []
-        self._members: dict[int, Ints] = {}
+        self._members = self._begins = self._sizes = np.empty(0, np.int64)
+        """The members of all blocks, one block after the other; where each begins, and how many it has."""
         self.losses = 0
         self.news: list[tuple[Ints, Floats]] = []
         """Rows that have come on line, and when, for who keeps a list."""
@@ -124,7 +125,7 @@ class Crowd:
             soonest = min(self.calendar.next_at, self.joins.next_at, self._stored.next_at, until)
             if not (self._stops or self._starts or self._fallen):
                 second = (self._tick // SECOND + 1) * SECOND * TICK - TICK
-                soonest = min(soonest, float(self.rows.wake_at.min()), second)
+                soonest = min(soonest, self.rows.alarms.next_at, second)
                 self._tick = max(self._tick, int(soonest / TICK))
             self._live(min(until, (self._tick + 1) * TICK))
 
@@ -136,7 +137,7 @@ class Crowd:
             deed(*values)
         self.apply()
         for _ in range(8):  # what follows within a tick: ways shorter than it
-            rows = np.flatnonzero(self.rows.wake_at < until)
+            rows = self.rows.woken(until)
             if len(rows):
                 self._wake(rows)
             did = self.joins.due(until) or bool(len(rows))
@@ -308,7 +309,7 @@ class Crowd:
         for other in (mine.publish_at[rows], mine.atlas_next[rows]):
             said = np.where((other > unheard) & (other < said), other, said)
         noticed = said + noticed_after(travel)
-        mine.wake_at[rows] = np.where(self.ground.by_udp[rows], noticed, since + travel)
+        mine.wake(rows, np.where(self.ground.by_udp[rows], noticed, since + travel))
 
     def _lost(self, rows: Ints, at: Floats) -> None:
         mine = self.rows
@@ -325,22 +326,17 @@ class Crowd:
         """Whom supernodes tell of: themselves, and others of their blocks as chance has it."""
         out = np.full((len(numbers), most), NOBODY, np.int64)
         out[:, 0] = numbers
-        block = self.blocks.of_block
-        blocks = np.array([block.get(number, 0) for number in numbers.tolist()], np.int64)
-        for at in np.unique(blocks).tolist():
-            which = np.flatnonzero(blocks == at)
-            members = self._of_block(at)
-            if len(members) > 1 and most > 1:
-                take = min(most - 1, len(members))
-                # Each is drawn for itself; one that is drawn twice is told once.
-                out[which, 1 : 1 + take] = members[self.chance.integers(0, len(members), (len(which), take))]
+        if not len(self._members):
+            return out
+        blocks = np.clip(self.blocks.of_block[numbers], 0, len(self._sizes) - 1)
+        sizes = self._sizes[blocks][:, None]
+        # Each is drawn for itself; one that is drawn twice is told once.
+        drawn = self.chance.random((len(numbers), most - 1), np.float32)
+        drawn *= sizes
+        others = self._members[self._begins[blocks][:, None] + np.minimum(drawn.astype(np.int64), sizes - 1)]
+        enough = (sizes > 1) & (np.arange(most - 1) < sizes)
+        out[:, 1:] = np.where(enough, others, NOBODY)
         return out
-
-    def _of_block(self, at: int) -> Ints:
-        members = self._members.get(at)
-        if members is None:
-            members = self._members[at] = np.array(self.blocks.members_at(at), np.int64)
-        return members
 
     # --- what a row does on line
 
@@ -434,9 +430,12 @@ class Crowd:
 
     def _refresh(self) -> None:
         self.blocks.refresh(self.now)
-        self._members.clear()
+        members = [self.blocks.members_at(at) for at in range(len(self.blocks))]
+        self._members = np.array(list(chain.from_iterable(members)), np.int64)
+        self._sizes = np.array([len(block) for block in members], np.int64)
+        self._begins = self._sizes.cumsum() - self._sizes
         self.records.refresh(self.now)
-        self._beats = np.array([self.blocks.beats.get(i, 0.0) for i in range(len(self.desks))])
+        self._beats = self.blocks.beats[: len(self.desks)]
         held = np.zeros(len(self.desks))
         numbers, counts = np.unique(self.blocks.held[self.blocks.held != NOBODY], return_counts=True)
         held[numbers] = counts
@@ -456,9 +455,8 @@ class Crowd:
         """A supernode is given the records of slots that are new to it, by those who hold them too."""
         records = slots * len(self.keys) / max(1, len(self.blocks.held))
         size = records * self.sizes.record * (1 + 0.1 / AT_ONCE)
-        self.ledger.supernodes[self._of_block(self.blocks.of_block.get(number, 0))] += size / max(
-            1, len(self._of_block(self.blocks.of_block.get(number, 0)))
-        )
+        block = self.blocks.members_at(int(self.blocks.of_block[number]))
+        self.ledger.supernodes[block] += size / max(1, len(block))
 
 
 def noticed_after(travel: Any) -> Any:

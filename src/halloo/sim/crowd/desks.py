@@ -89,10 +89,15 @@ class Desks:
         ticket = int.from_bytes(verdict.ticket[:6], "big") if verdict.ticket else NO_TICKET
         return REFUSED if verdict.proven else REFUSED_STRANGER, verdict.wait, ticket
 
-    def would_take(self, number: int, now: float) -> bool:
-        """What one who is only asking hears."""
+    def would_take(self, number: int, host: bytes, now: float) -> bool:
+        """What one hears who is only asking: nothing is kept for him."""
         line = self._lines[number]
-        return self.most - int(self.clients[number]) - line.places > 0 and line.would_admit(now)
+        if self.most - int(self.clients[number]) - line.places <= 0:
+            return self.asked(number, host, NO_TICKET, now)[0] == ACCEPTED
+        if line.would_admit(now):
+            return True
+        self.free_at[number] = now + line.backlog(now)
+        return False
 
     def given_back(self, number: int, host: bytes, ticket: int, now: float) -> None:
         """A place is not needed."""

@@ -50,8 +50,7 @@ class Ledger:
         """Each of these supernodes says one, or so many."""
         if len(numbers):
             size = self.of(name)
-            weights = np.broadcast_to(np.asarray(times, np.float64), numbers.shape)
-            self.supernodes += size * np.bincount(numbers, weights, len(self.supernodes))
+            np.add.at(self.supernodes, numbers, size * times)
             if of_client or name in _OF_CLIENTS:
-                self.of_clients += size * np.bincount(numbers, weights, len(self.supernodes))
-            self.messages += int(weights.sum())
+                np.add.at(self.of_clients, numbers, size * times)
+            self.messages += int(np.sum(times)) if np.ndim(times) else int(times * len(numbers))

@@ -1,4 +1,7 @@
-"""What is to happen to rows: moments with what belongs to them, taken when they are due, in order of time."""
+"""What is to happen to rows: moments with what belongs to them, taken when they are due, in order of time.
+
+What is far off is not looked at before its time comes near: whatever is planned for a minute costs nothing meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -6,56 +9,97 @@ from typing import Any
 
 import numpy as np
 
-from halloo.sim.crowd.ground import Floats
+from halloo.sim.crowd.ground import Bools, Floats
 
 __all__ = ["Pool"]
 
-FEW = 64  # new lots that are laid together at once
+NEAR = 1.0  # seconds before its time that a thing is looked at each tick: most follow within a round trip
+ROOM = 64  # things for which a pool has room at first
 
 
 class Pool:
     """Things of one kind to come: a time each, and the same ``columns`` for all."""
 
     def __init__(self, *columns: type[Any]) -> None:
-        self._kinds = columns
-        self._at: Floats = np.empty(0)
-        self._held: list[Any] = [np.empty(0, kind) for kind in columns]
-        self._new: list[tuple[Floats, tuple[Any, ...]]] = []
+        self._near, self._far = _Lot(columns), _Lot(columns)
+        self._edge = -np.inf
+        """Whatever is due before is near."""
         self.next_at = np.inf
         """When the first of them is due."""
 
     def __len__(self) -> int:
-        return len(self._at) + sum(len(at) for at, _ in self._new)
+        return self._near.count + self._far.count
 
     def put(self, at: Any, *values: Any) -> None:
         """Plan: times, and of each column as many values, or one for all."""
         at = np.atleast_1d(np.asarray(at, dtype=np.float64))
-        if len(at):
-            self._new.append((at, values))
-            self.next_at = min(self.next_at, float(at.min()))
-            if len(self._new) > FEW:
-                self._gather()
+        if not len(at):
+            return
+        first = float(at.min())
+        self.next_at = min(self.next_at, first)
+        if first >= self._edge:
+            self._far.add(at, values)
+        elif float(at.max()) < self._edge:
+            self._near.add(at, values)
+        else:
+            near = at < self._edge
+            for lot, which in ((self._near, near), (self._far, ~near)):
+                lot.add(at[which], tuple(each if np.ndim(each) == 0 else np.asarray(each)[which] for each in values))
 
     def take(self, until: float) -> tuple[Floats, ...] | None:
         """What is due before ``until``: times, then the columns; None: nothing is."""
         if self.next_at >= until:
             return None
-        self._gather()
-        due = self._at < until
-        chosen = np.flatnonzero(due)
-        order = chosen[np.argsort(self._at[chosen], kind="stable")]
-        taken = (self._at[order], *(column[order] for column in self._held))
-        keep = ~due
-        self._at = self._at[keep]
-        self._held = [column[keep] for column in self._held]
-        self.next_at = float(self._at.min()) if len(self._at) else np.inf
+        near, far = self._near, self._far
+        if until > self._edge:
+            self._edge = until + NEAR
+            near.add(*far.take(far.at[: far.count] < self._edge))
+        at, values = near.take(near.at[: near.count] < until)
+        order = np.argsort(at, kind="stable")
+        self.next_at = min(near.first, far.first)
+        return (at[order], *(column[order] for column in values))
+
+
+class _Lot:
+    """Things in the order in which they were planned, in arrays with room to spare."""
+
+    def __init__(self, columns: tuple[type[Any], ...]) -> None:
+        self.count = 0
+        self.at: Floats = np.empty(ROOM)
+        self._held: list[Any] = [np.empty(ROOM, kind) for kind in columns]
+
+    @property
+    def first(self) -> float:
+        """When the first is due."""
+        return float(self.at[: self.count].min()) if self.count else np.inf
+
+    def add(self, at: Floats, values: tuple[Any, ...]) -> None:
+        """Lay these behind the others."""
+        begin, end = self.count, self.count + len(at)
+        if end > len(self.at):
+            room = max(end, 2 * len(self.at))
+            self.at = _moved(self.at, begin, room)
+            self._held = [_moved(column, begin, room) for column in self._held]
+        self.at[begin:end] = at
+        for column, each in zip(self._held, values, strict=True):
+            column[begin:end] = each
+        self.count = end
+
+    def take(self, which: Bools) -> tuple[Floats, tuple[Any, ...]]:
+        """Remove some: their times, and their columns."""
+        count, chosen = self.count, np.flatnonzero(which)
+        taken = self.at[chosen], tuple(column[chosen] for column in self._held)
+        if len(chosen) == count:
+            self.count = 0
+        elif len(chosen):
+            left = np.flatnonzero(~which)
+            self.count = len(left)
+            for column in (self.at, *self._held):
+                column[: len(left)] = column[left]
         return taken
 
-    def _gather(self) -> None:
-        if not self._new:
-            return
-        new, self._new = self._new, []
-        self._at = np.concatenate([self._at, *(at for at, _ in new)])
-        for i, kind in enumerate(self._kinds):
-            parts = [np.broadcast_to(np.asarray(values[i], kind), at.shape) for at, values in new]
-            self._held[i] = np.concatenate([self._held[i], *parts])
+
+def _moved(column: Any, count: int, room: int) -> Any:
+    wider = np.empty(room, column.dtype)
+    wider[:count] = column[:count]
+    return wider

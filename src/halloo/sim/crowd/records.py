@@ -135,9 +135,7 @@ class Records:
         own = (held == supernodes[:, None]).any(1)
         first = supernodes.astype(np.int64).copy()
         waited = np.zeros(len(rows))
-        near = self._blocks.of_block
-        blocks = self.slots[rows] // 8
-        foreign = np.array([near.get(one, -1) for one in supernodes.tolist()]) != blocks
+        foreign = self._blocks.of_block[supernodes] != self.slots[rows] // 8
         for which, order, most in (
             (np.flatnonzero(~own & ~foreign), held, held.shape[1]),
             (np.flatnonzero(~own & foreign), None, 2),

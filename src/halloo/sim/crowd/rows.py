@@ -10,10 +10,12 @@ import numpy as np
 from halloo.overlay.join import State
 from halloo.overlay.scout import SPARES
 from halloo.sim.crowd.ground import NOBODY, Bools, Floats, Ints
+from halloo.sim.crowd.pool import Pool
 
 __all__ = ["ATTACHED", "CLIMBING", "FAILED", "IDLE", "OFFERS", "PAUSING", "Rows", "waves"]
 
 IDLE, CLIMBING, PAUSING, ATTACHED, FAILED = (state.value for state in State)
+_NOBODY: Ints = np.empty(0, np.int64)
 OFFERS = 8  # supernodes whose waiting times are compared in one round: four are asked, and eight referred to
 
 
@@ -27,7 +29,9 @@ class Rows:
         self.state = np.zeros(users, np.uint8)
         self.epoch = np.zeros(users, np.int32)
         self.wake_at: Floats = np.full(users, np.inf)
-        """When the round ends, the pause ends, or the loss of the supernode is noticed."""
+        """When the round ends, the pause ends, or the loss of the supernode is noticed: set by ``wake``."""
+        self.alarms = Pool(np.int32)
+        """The same moments, and some that are void by now."""
         self.began = np.zeros(users, np.float64)
         self.round = np.zeros(users, np.uint8)
         self.referred = np.zeros(users, np.uint8)
@@ -67,6 +71,19 @@ class Rows:
         self.ghost_life = np.zeros(users, np.int32)
         self.on_line_since: Floats = np.full(users, np.inf)
         """Since when the directory has held its record; inf: it is not on line."""
+
+    def wake(self, rows: Ints, at: Any) -> None:
+        """These are to be woken then."""
+        self.wake_at[rows] = at
+        self.alarms.put(at, rows)
+
+    def woken(self, until: float) -> Ints:
+        """Those who are to be woken before ``until``, in order of number."""
+        taken = self.alarms.take(until)
+        if taken is None:
+            return _NOBODY
+        rows = np.unique(taken[1]).astype(np.int64)
+        return rows[self.wake_at[rows] < until]
 
     @property
     def on_line(self) -> Bools:

@@ -12,7 +12,7 @@ import numpy as np
 
 from halloo.overlay.scout import SETTLED, SPARE_EVERY, SPARES, STALEST_EVERY
 from halloo.sim.crowd.caches import Caches
-from halloo.sim.crowd.desks import ACCEPTED, NO_TICKET, Desks
+from halloo.sim.crowd.desks import Desks
 from halloo.sim.crowd.ground import NOBODY, Bools, Floats, Ground, Ints
 from halloo.sim.crowd.ledger import Ledger
 from halloo.sim.crowd.rows import ATTACHED, Rows
@@ -105,11 +105,11 @@ class Scouts:
         trip = 2 * self.ground.travel(rows, number)
         caches.succeeded(rows, place, now, trip)
         takes = (desks.free_at[number] <= now) & (desks.clients[number] < desks.most)
-        for i in np.flatnonzero(~takes).tolist():
-            busy = int(number[i])
-            takes[i] = desks.would_take(busy, now) or (
-                desks.asked(busy, self._hosts[int(rows[i])], NO_TICKET, now)[0] == ACCEPTED
-            )
+        busy = np.flatnonzero(~takes)
+        takes[busy] = [
+            desks.would_take(one, self._hosts[row], now)
+            for one, row in zip(number[busy].tolist(), rows[busy].tolist(), strict=True)
+        ]
         ledger.supernode("ProbeAccept", number[takes])
         self._take(rows[takes], number[takes], trip[takes], now)
         no = ~takes

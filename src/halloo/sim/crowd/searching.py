@@ -19,7 +19,7 @@ from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import Send
 from halloo.base.machine import Effects, Message, Numbers
 from halloo.messages.block import PADDING
-from halloo.messages.credential import Listing, Presence, Record, list_entry
+from halloo.messages.credential import Claims, Entry, Listing, Presence, Record
 from halloo.messages.directory import Found, Search
 from halloo.overlay.elsewhere import Elsewhere
 from halloo.overlay.hostcache import HostCache
@@ -36,7 +36,7 @@ from halloo.sim.world import WALL
 __all__ = ["Answer", "Searching"]
 
 OWN = Peer(1)  # the link to one's own supernode
-MOST_PAPERS = 50_000  # users whose keys and credentials are remembered
+MOST_CLAIMS = 50_000  # users of whom it is remembered what the network says of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ class Searching:
         self._rng = Random(f"{seed}/searches")
         self._loss = loss
         self._requests = Numbers()
-        self._papers: dict[int, tuple[bytes, bytes]] = {}
+        self._claims: dict[int, Claims] = {}
+        self._records = 0
+        self.digest = crowd.town.suite.digest
         self.said = 0
         """Messages of searches, of all who say any."""
         self.whom = -1
@@ -75,16 +77,17 @@ class Searching:
         return _One(self, who, whom, city).run()
 
     def record(self, row: int, city: str) -> Record:
-        """The record that a row has published."""
+        """The record that a row has published.  Nobody signs it: all notaries of this world know what it says."""
         crowd, town = self.crowd, self.crowd.town
-        papers = self._papers.get(row)
-        if papers is None:
-            private = town.suite.identity.make(Random(f"who/user{row}"))
-            papers = private, town.credential(f"user{row}", town.suite.identity.public(private))
-            if len(self._papers) >= MOST_PAPERS:
-                del self._papers[next(iter(self._papers))]
-            self._papers[row] = papers
-        private, credential = papers
+        claims = self._claims.get(row)
+        if claims is None:
+            claims = Claims(
+                name=f"user{row}", key=row.to_bytes(8, "big"), issued=int(WALL), expires=int(WALL) + town.valid_for,
+                network=town.descriptor.id,
+            )
+            if len(self._claims) >= MOST_CLAIMS:
+                del self._claims[next(iter(self._claims))]
+            self._claims[row] = claims
         number = int(crowd.rows.supernode[row])
         issued = int(WALL + max(0.0, float(crowd.rows.published_at[row])))
         listing = Listing(
@@ -96,7 +99,10 @@ class Searching:
             reachable=(user_address(row, inside=False),),
             city=city,
         )
-        return list_entry(credential, listing, private, town.suite.identity.sign)
+        self._records += 1
+        record = Record(credential=b"", listing=b"", signature=self._records.to_bytes(8, "big"))
+        town.notary.remember(Entry(claims, listing, record, issued))
+        return record
 
 
 class _One:
@@ -112,7 +118,7 @@ class _One:
         self.slot = int(crowd.records.slots[whom])
         self.now = crowd.now
         self.by_udp = bool(crowd.ground.by_udp[who])
-        notary, digest, requests = town.notary, town.suite.digest, searching._requests
+        notary, digest, requests = town.notary, searching.digest, searching._requests
         elsewhere = Elsewhere(notary, digest, HostCache(), self.rng, requests, requests, requests, WALL)
         self.searches = Searches(
             notary, digest, self.rng, requests, WALL, elsewhere, supernode=OWN,
@@ -124,7 +130,7 @@ class _One:
             table = crowd.blocks.table(self.key, asked if near else crowd.records.table_known_at(self.own, asked))
             if table is not None:
                 self.searches.atlas.learn(table)
-        self.inquiries = Inquiries(town.notary, town.suite.digest, self.rng, searching._requests, WALL)
+        self.inquiries = Inquiries(notary, digest, self.rng, requests, WALL)
         self.request: int | None = None
         self._heap: list[tuple[float, int, Any]] = []
         self._order = 0
@@ -163,7 +169,7 @@ class _One:
         heappush(self._heap, (self.now + travel, self._order, deed))
 
     def _block(self, number: int) -> int:
-        return self.crowd.blocks.of_block.get(number, -1) if number in self.crowd.blocks else -1
+        return int(self.crowd.blocks.of_block[number]) if number in self.crowd.blocks else -1
 
     # --- the row
 
@@ -243,7 +249,7 @@ class _One:
             return
         if not ground.passes_between(self.own, number):
             return
-        travel = float(ground.between(self.own, number))
+        travel = ground.trip_between(self.own, number)
 
         def answers() -> None:
             found = self._found(message, number)
@@ -296,7 +302,7 @@ class _One:
             return None
         if not crowd.ground.passes(self.who, number):
             return None
-        return float(crowd.ground.travel(self.who, number))
+        return crowd.ground.trip(self.who, number)
 
     def _arrives(self) -> bool:
         return self.rng.random() >= self.all._loss

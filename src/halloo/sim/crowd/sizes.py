@@ -37,6 +37,7 @@ class Sizes:
     def __init__(self, supernodes: int) -> None:
         self._town = town = _town()
         self._grown: dict[str, float] = {}
+        self._atlases: dict[int, float] = {}
         others = tuple(supernode_address(i) for i in range(min(40, supernodes)))
         self._attached(others)
         supernode = town.node("supernode0").supernode
@@ -62,11 +63,14 @@ class Sizes:
 
     def atlas(self, blocks: int) -> float:
         """Bytes of all that is told to who asks for the atlas."""
-        parts, total = -(-blocks // 8), 0.0
-        for part in range(parts):
-            tables = (self._table,) * min(8, blocks - 8 * part)
-            total += self._sealed(AtlasTold(tables=tables, parts=parts, request=1))
-        return total
+        told = self._atlases.get(blocks)
+        if told is None:
+            parts, told = -(-blocks // 8), 0.0
+            for part in range(parts):
+                tables = (self._table,) * min(8, blocks - 8 * part)
+                told += self._sealed(AtlasTold(tables=tables, parts=parts, request=1))
+            self._atlases[blocks] = told
+        return told
 
     def alive(self, links: int) -> float:
         """Bytes of all that tells so many signs of life to one other."""

@@ -122,6 +122,7 @@ class CrowdPlay(Play):
         """Everybody is there and on line, and has been for long: a crowd is not asked to come all at once."""
         crowd, chance = self.crowd, self.crowd.chance
         crowd.settle(range(self.setting.supernodes))
+        crowd.run(1.0)  # what a host cache says of the moment 0 is that it never was
         users = np.arange(self.setting.nodes)
         for at in range(0, len(users), AT_ONCE):
             some = users[at : at + AT_ONCE]
