@@ -293,6 +293,9 @@ def _ways_hear(ways: Any, message: Any, sender: Any, now: float) -> Any:
     if isinstance(message, path.RelayGranted | path.RelayRefused):
         asked = next(iter(ways.standby._requests.values()), None)
         return ways.relay_said(message, asked[0] if asked and message.request % 2 else sender, now)
+    if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
+        asked_by_probe = [*ways.standby.welcome._questions, LOGIN]
+        return ways.probed(message, asked_by_probe[message.request % len(asked_by_probe)], now)
     if isinstance(message, path.RelayClose):
         return ways.closed(int.from_bytes(message.token, "big"), sender, now) if isinstance(sender, int) else []
     known = [*ways._ways, None]
@@ -680,6 +683,8 @@ SUBJECTS: tuple[Subject, ...] = (
             all(way.proved for way in ways._ways.values()),
             bool(ways.standby._asking),
             bool(ways.standby._again),
+            bool(ways.standby.welcome._questions),
+            bool(ways.standby._queue),
         ),
         _ways_hear,
         hears=(
@@ -690,6 +695,8 @@ SUBJECTS: tuple[Subject, ...] = (
             path.RelayGranted,
             path.RelayRefused,
             path.RelayClose,
+            overlay.ProbeAccept,
+            overlay.ProbeRefuse,
         ),
         intents={"hints": lambda ways, *_: ways.hints(), "close": _ways_begin_again},
         tidings={
@@ -702,7 +709,10 @@ SUBJECTS: tuple[Subject, ...] = (
         },
         real=lambda ways: {
             "number": [number for way in ways._ways.values() for number in way.asked],
-            "request": list(ways.standby._requests),
+            "request": [
+                *ways.standby._requests,
+                *(question.request for question in ways.standby.welcome._questions.values()),
+            ],
             "token": [channel.token.to_bytes(8, "big") for channel in ways.relays],
         },
     ),

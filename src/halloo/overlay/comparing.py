@@ -37,6 +37,7 @@ COMPARE_NEXT = 6.0  # seconds, about, between the first comparisons of a slot th
 WHEN_NEW = 4  # such comparisons, for some of the others may be as new
 WHEN_CHANGED = 2  # comparisons where one who holds it is new
 MOST_TURNS = 16  # holders of a slot that are compared with by turns after a change: all of them, as a rule
+TURN_EVERY = 2.0  # seconds, about, between two of those: a torn network shall be one again within a minute
 COMPARE_AGAIN = 1.0  # seconds from the last record that a comparison brought until the next one
 BRINGS_WITHIN = 10.0  # seconds in which what was asked for comes
 TOLD_AT_ONCE = 256  # keys and versions in one message
@@ -116,17 +117,18 @@ class Comparing:
         self._brings = {peer: until for peer, until in self._brings.items() if until >= now}
         for slot in [slot for slot, at in self._at.items() if at <= now]:
             more = self._more.pop(slot, 0)
-            pause = COMPARE_NEXT if more > 1 else COMPARE_EVERY
+            pause = (TURN_EVERY if slot in self._turns else COMPARE_NEXT) if more > 1 else COMPARE_EVERY
             self._at[slot] = now + pause * (0.8 + 0.4 * self.rng.random())
             if more > 1:
                 self._more[slot] = more - 1
             held = self.block.roster.held[slot]
             fellows = {one.node: self.block.links[one.node] for one in held if one.node in self.block.links}
             if fellows:
-                turns = [node for node in self._turns.pop(slot, ()) if node in fellows]
-                if turns[1:]:
-                    self._turns[slot] = turns[1:]
-                chosen = fellows[turns[0]] if turns else self.rng.choice(list(fellows.values()))
+                turns = self._turns.pop(slot, [])
+                whose = next((node for node in turns if node in fellows), None)
+                if len(turns) > (whose is not None):
+                    self._turns[slot] = [node for node in turns if node != whose]  # some links do not stand yet
+                chosen = self.rng.choice(list(fellows.values())) if whose is None else fellows[whose]
                 prefix = self._prefix(slot)
                 whole = _whole(self.directory.parts(prefix))
                 out.append(Send(chosen, Compare(depth=prefix.depth, bits=prefix.bits, parts=whole)))

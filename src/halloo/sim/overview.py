@@ -1,11 +1,13 @@
-"""Which block and slot a supernode sits in: the one place where the simulator looks into the overlay."""
+"""Which block and slot supernodes sit in: the one place where the simulator looks into the overlay."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from halloo.node.node import Node
 from halloo.overlay.slots import SLOTS
 
-__all__ = ["places"]
+__all__ = ["places", "seating"]
 
 
 def places(node: Node) -> list[tuple[str, int]]:
@@ -14,3 +16,12 @@ def places(node: Node) -> list[tuple[str, int]]:
         return []
     block = node.supernode.block
     return [(f"{block.roster.prefix}".strip("*"), block.slot)]
+
+
+def seating(nodes: Iterable[Node]) -> list[tuple[str, int, int]]:
+    """(block, slot, how many of these hold it), as they themselves see their places."""
+    counts: dict[tuple[str, int], int] = {}
+    for node in nodes:
+        for place in places(node):
+            counts[place] = counts.get(place, 0) + 1
+    return [(block, slot, members) for (block, slot), members in sorted(counts.items())]

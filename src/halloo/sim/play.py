@@ -1,4 +1,7 @@
-"""A stage for scenarios: a network that has come up, calls that are under way, and somebody who counts.
+"""A stage for scenarios: a network that has come up, and what can be done to it.
+
+The calls that are under way are in ``talks``, who looks for whom in ``lookups``, what is counted in ``sampling`` and
+``reckoning``.
 
 Everything is done by a node's public intents, and known by its events: what overlay, link and login do is not known
 here.
@@ -6,12 +9,9 @@ here.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import exp, inf
+from math import ceil, inf
 from random import Random
-from statistics import fmean
 from typing import Any
 
 from halloo.base.address import Address
@@ -19,92 +19,34 @@ from halloo.base.effects import Send
 from halloo.base.errors import UsageError
 from halloo.base.machine import Event, Message
 from halloo.call.call import Answered, Ended, Rang
-from halloo.messages.credential import Entry
 from halloo.node.node import Node
 from halloo.node.profile import profile_named
 from halloo.node.roles import Demoted, Promoted
 from halloo.overlay.admission import Pace
 from halloo.overlay.join import Joined, JoinFailed, Lost
-from halloo.overlay.promotion import Consent, Lending
 from halloo.overlay.publish import Published
 from halloo.overlay.search import SearchDone
-from halloo.path.reach import Policy
 from halloo.sim.counting import Counting
-from halloo.sim.desk import Desk, Work
-from halloo.sim.distances import MEDIAN, SPREAD, Distances
-from halloo.sim.figures import Outcome, quantile
+from halloo.sim.distances import Distances
+from halloo.sim.figures import Outcome
 from halloo.sim.lifetimes import Sessions
+from halloo.sim.lookups import Lookups
 from halloo.sim.minds import Dweller
-from halloo.sim.mindtown import MindTown, supernode_address, user_address
-from halloo.sim.nat import drawn_kind
-from halloo.sim.overview import places
+from halloo.sim.mindtown import MindTown
+from halloo.sim.overview import seating
 from halloo.sim.population import Churn
-from halloo.sim.quiet import BEAT, PCM
+from halloo.sim.reckoning import drift, outcome, share_of, swings
+from halloo.sim.sampling import SAMPLE, Sampling
+from halloo.sim.setting import Setting
+from halloo.sim.settling import settle_users
+from halloo.sim.talks import Talks
+from halloo.sim.weak import WeakBuild
 
-__all__ = ["Play", "Setting", "Share", "Watched"]
+__all__ = ["Play", "Progress", "Setting"]
 
-SAMPLE = 5.0  # seconds between two samples
 WARM = 300.0  # seconds at most until the network has come up; nobody's work is counted before
 REGISTERED = 0.99  # of those who should be, for a recovery
-LENT = Lending().clients  # nodes that a user's machine takes at most, where its owner says nothing
-WINDOW = 600.0  # seconds in which the number of supernodes may change by no more than a few of a hundred
-SETTLES = 120.0  # seconds after an event from which the number of supernodes may not swing any more
 Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a scenario is played with."""
-
-    nodes: int = 10_000
-    seed: int = 1
-    per_supernode: int = 100
-    """Ordinary nodes for each supernode there is at first."""
-    timings: str = "modern"
-    """Whose pace of joining: ``modern``, or ``classic`` for the article's."""
-    calls: int = 100
-    """Calls that are under way when something happens."""
-    work: Work = field(default_factory=Work)
-    boxes: bool = True
-    """Whether users live behind boxes of all kinds."""
-    loss: float = 0.002
-    """Of datagrams."""
-    hours: float = 0.0
-    """How long a scenario without an event lasts; 0: as it thinks best."""
-    first: int = 0
-    """Supernodes that there are at first; 0: as ``per_supernode`` says."""
-    places: int = 800
-    """Nodes that a supernode takes at most; a user's machine no more than ``LENT``."""
-    willing: float = 0.1
-    """Share of the users who would have their machines serve others."""
-    stands: float = 0.0
-    """Seconds that the network stands before anything happens: who would serve has to be on line for five minutes."""
-    degree: str = ""
-    """At which degree of truth: ``minds`` or ``crowd``; empty: as fits so many nodes."""
-
-    @property
-    def supernodes(self) -> int:
-        """How many supernodes there are at first."""
-        return self.first or max(10, self.nodes // self.per_supernode)
-
-
-@dataclass(slots=True)
-class Watched:
-    """A search that is being waited for."""
-
-    name: str
-    began: float
-    recent: bool
-    """Whether the one looked for is off line and was on line within 72 hours."""
-
-
-@dataclass(slots=True)
-class Share:
-    """How many were looked for, and how many were found, how soon."""
-
-    asked: int = 0
-    found: int = 0
-    latencies: list[float] = field(default_factory=list)
 
 
 class Play:
@@ -141,25 +83,18 @@ class Play:
         """When the network had come up: what happens is told in seconds from here on."""
         self.series: list[dict[str, float]] = []
         self.joins = self.losses = self.join_failures = 0
-        self.calls_lost: list[str] = []
-        self.calls: list[tuple[str, str, bytes]] = []
-        self._calls_wanted: dict[bytes, tuple[str, str]] = {}
-        self._hung_up: dict[str, None] = {}
-        self.found_on_line, self.found_recent = Share(), Share()
-        self._searches: dict[tuple[str, int], Watched] = {}
+        self.talks, self.lookups = Talks(self), Lookups(self)
+        self.calls, self.calls_lost = self.talks.under_way, self.talks.lost
+        self.found_on_line, self.found_recent = self.lookups.on_line, self.lookups.recent
         self.expected: dict[str, None] = {}
         """Users who should be on line."""
         self.promoted = self.demoted = 0
         self.shut_down = 0
-        self._last_role: dict[str, bool] = {}
-        self._attempts: dict[str, tuple[Desk, float]] = {}
         self.counting = Counting(self.world)
+        self._sampling = Sampling(self, self.counting)
         self.attempts_peak = 0.0
-        self.crashes = 0
-        self._weak: dict[str, None] = {}
-        self._weakness: Callable[[Message], bool] | None = None
-        self._restarts = 0.0
-        self._newest = [0, 0]
+        self._weak = WeakBuild(self)
+        self._newest = self.lookups.newest
         self.tongues: Mapping[str, Callable[[Send], Send | None]] = {}
         """Who lies, and how."""
         self._present = present
@@ -177,19 +112,9 @@ class Play:
         for name in self.supernodes:
             self.start(name)
         self.world.run(20.0)
-        inside = Random(f"{self.setting.seed}/boxes")
-        count = round(self.setting.willing * len(self.users))
-        willing = dict.fromkeys(Random(f"{self.setting.seed}/willing").sample(self.users, count))
-        for i, name in enumerate(self.users):
-            kind = drawn_kind(inside) if self.setting.boxes else None
-            behind = kind is not None and kind.translates
-            # Who has been here before knows some supernodes, not the same as everybody else.
-            known = [supernode_address(inside.randrange(len(self.supernodes))) for _ in range(20)]
-            lending = Lending(Consent.YES, clients=min(LENT, self.setting.places)) if name in willing else None
-            address = user_address(i, inside=behind)
-            self.town.household(name, address, kind=kind, user=True, known=known, lending=lending)
-            if i < self._present * len(self.users):
-                self.world.plan(60.0 * i / len(self.users), self.arrive, name)
+        settle_users(self.town, self.setting, self.users)
+        for i, name in enumerate(self.users[: ceil(self._present * len(self.users))]):
+            self.world.plan(60.0 * i / len(self.users), self.arrive, name)
         wanted = max(1, int(self._present * len(self.users)))
         self.world.run(WARM, lambda: len(self.on_line) > 0.999 * wanted)
         self.world.run(self.world.now + 10.0)
@@ -220,28 +145,21 @@ class Play:
         if not self.town.runs(name):
             dweller = self.town.start(name, self._heard)
             dweller.tongue = self.tongues.get(name)
-            if name in self._weak:
-                dweller.weakness = self._crash_at
+            self._weak.comes(name, dweller)
 
     def weaken(self, names: Iterable[str], weakness: Callable[[Message], bool], restarts: float) -> None:
         """From now on these end when they hear certain messages, and are started again after ``restarts`` seconds."""
-        self._weak |= dict.fromkeys(names)
-        self._weakness, self._restarts = weakness, restarts
-        for name in self._weak:
-            if self.town.runs(name):
-                self.world.dwellers[name].weakness = self._crash_at
-
-    def _crash_at(self, message: Message) -> bool:
-        assert self._weakness is not None
-        if not self._weakness(message):
-            return False
-        self.crashes += 1
-        return True
+        self._weak.begin(names, weakness, restarts)
 
     def crashed(self, name: str) -> None:
         """A program has ended by itself."""
         self._ended_program(name)
-        self.world.plan(self._restarts, self.start, name)
+        self.world.plan(self._weak.restarts, self.start, name)
+
+    @property
+    def crashes(self) -> int:
+        """Programs that have ended at a message."""
+        return self._weak.crashes
 
     def host(self, name: str) -> bytes:
         """The host that others see somebody as."""
@@ -261,7 +179,7 @@ class Play:
 
     def newest_share(self) -> float | None:
         """Of the records that searches found, the share that were the newest of their owner."""
-        return _share(*self._newest)
+        return share_of(*self._newest)
 
     def stop(self, name: str) -> None:
         """It ends without a word."""
@@ -365,62 +283,23 @@ class Play:
             case Demoted():
                 self.demoted += 1
                 self._serving.pop(name, None)
-                self._last_role.pop(name, None)  # it has gone in good order
+                self._sampling.left_in_order(name)
             case JoinFailed():
                 self.join_failures += 1
             case SearchDone():
-                self._searched(name, event, now)
-            case Rang(outgoing=False):
-                node = self.town.node(name)
-                self.world.plan(1.0, self._answer, name, event.call, node)
-            case Answered(outgoing=True):
-                callee = self._calls_wanted.pop(event.call, None)
-                if callee is not None:
-                    self.calls.append((*callee, event.call))
-            case Ended():
-                self._ended(name, event)
+                self.lookups.ended(name, event, now)
+            case Rang() | Answered() | Ended():
+                self.talks.heard(name, event)
         if self.watch is not None:
             self.watch(dweller, event)
-
-    def _answer(self, name: str, call: bytes, node: Node) -> None:
-        if self.town.runs(name) and self.town.node(name) is node and call in node.calls.ringing:
-            self.town.act(name, node.calls.answer(call, self.world.now))
-
-    def _ended(self, name: str, event: Ended) -> None:
-        for i, (caller, callee, call) in enumerate(self.calls):
-            if call == event.call and name == caller:
-                del self.calls[i]
-                if name not in self._hung_up:
-                    self.calls_lost.append(f"{caller} to {callee}: {event.reason}")
-                return
 
     # --- calls
 
     def _begin_calls(self) -> None:
         """Calls between users who have nothing else to do."""
-        present = list(self.expected)
-        chosen = self.rng.sample(present, min(len(present) // 2 * 2, 2 * self.setting.calls))
-        for i, (caller, callee) in enumerate(zip(chosen[::2], chosen[1::2], strict=True)):
-            self.world.plan(5.0 + 20.0 * i / max(1, self.setting.calls), self._dial, caller, callee)
-        self.world.every(BEAT, self._beat)
+        self.talks.begin(self.setting.calls)
         self.world.run(self.world.now + 60.0)
         self.calls_lost.clear()
-
-    def _dial(self, caller: str, callee: str) -> None:
-        if self.town.runs(caller):
-            call, effects = self.town.node(caller).calls.dial(callee, Policy.ANY, self.world.now)
-            self._calls_wanted[call] = caller, callee
-            self.town.act(caller, effects)
-
-    def _beat(self) -> bool:
-        """A sign of sound in each call, both ways."""
-        for caller, callee, _ in list(self.calls):
-            for name in (caller, callee):
-                if self.town.runs(name):
-                    calls = self.town.node(name).calls
-                    for active in calls.active:
-                        self.world.speak(self.world.dwellers[name], calls.speak(active, PCM, self.world.now))
-        return True
 
     @property
     def talking(self) -> list[str]:
@@ -444,15 +323,7 @@ class Play:
 
     def search(self, who: str, name: str, *, recent: bool = False) -> None:
         """One user looks for another."""
-        if who not in self.attached:
-            return
-        node = self.town.node(who)
-        try:
-            number, effects = node.searches.find(name, self.world.now)
-        except UsageError:
-            return
-        self._searches[who, number] = Watched(name, self.world.now, recent)
-        self.town.act(who, effects)
+        self.lookups.begin(who, name, recent=recent)
 
     def search_often(self, rate: float, seconds: float) -> None:
         """``rate`` searches a second, of one who is on line for another who is, for some time."""
@@ -467,32 +338,7 @@ class Play:
         self.world.every(1.0 / rate, one)
 
     def _pair(self) -> tuple[str, str] | None:
-        for _ in range(20):
-            one, other = self.rng.choice(self.users), self.rng.choice(self.users)
-            if one != other and one in self.on_line and self.world.now - self.on_line.get(other, inf) > 5.0:
-                return one, other
-        return None
-
-    def _searched(self, who: str, event: SearchDone, now: float) -> None:
-        watched = self._searches.pop((who, event.number), None)
-        if watched is None:
-            return
-        if not watched.recent and watched.name not in self.on_line:
-            return  # he went off line meanwhile
-        held = self.found_recent if watched.recent else self.found_on_line
-        held.asked += 1
-        if event.entries:
-            held.found += 1
-            self._newest[0] += self._is_newest(event.entries[0])
-            self._newest[1] += 1
-            held.latencies.append(now - watched.began)
-
-    def _is_newest(self, entry: Entry) -> bool:
-        """Whether a record leads to where its owner is now."""
-        if not self.town.runs(entry.name):
-            return True
-        supernode = self.town.node(entry.name).join.supernode
-        return supernode is None or entry.listing.supernode == supernode
+        return self.lookups.pair()
 
     # --- what is counted
 
@@ -509,42 +355,7 @@ class Play:
         return self.now < self._length + SAMPLE
 
     def _sample(self) -> None:
-        now_supernodes = dict.fromkeys(self.supernodes_now())
-        for name in [name for name in self._last_role if name not in now_supernodes]:
-            if self.town.runs(name):
-                self.shut_down += 1  # it runs on, and takes nobody in any more
-            del self._last_role[name]
-        refused = 0
-        peak = 0.0
-        for name in now_supernodes:
-            self._last_role[name] = True
-            desk = self.world.dwellers[name].desk
-            if desk is not None:
-                desk_before, before = self._attempts.get(name, (desk, 0.0))
-                begun = desk.attempts - (before if desk is desk_before else 0)
-                peak = max(peak, begun / (SAMPLE + self.setting.work.at_once))  # what a rested desk does in that time
-                self._attempts[name] = desk, desk.attempts
-                refused += desk.refused
-        if self.series:  # before the first sample lies more than the time of one: that in which the calls were made
-            self.attempts_peak = max(self.attempts_peak, peak)
-        self.series.append(
-            {
-                "node_bytes_per_s": self.counting.lately(self.users, SAMPLE),
-                "supernode_bytes_per_s": self.counting.lately(list(now_supernodes), SAMPLE),
-                "time": round(self.now, 3),
-                "on_line": len(self.on_line),
-                "expected": len(self.expected),
-                "supernodes": len(now_supernodes),
-                "roles_changed": self.promoted + self.demoted,
-                "joins": self.joins,
-                "losses": self.losses,
-                "dropped_handshakes": refused,
-                "attempts_peak": peak,
-                "calls": len(self.calls),
-                "calls_lost": len(self.calls_lost),
-                "delivered": self.world.delivered,
-            }
-        )
+        self._sampling.sample()
 
     # --- figures
 
@@ -565,76 +376,20 @@ class Play:
 
     def swings(self, since: float) -> int:
         """How often the number of supernodes has changed its direction from two minutes after ``since`` on."""
-        counts = [sample["supernodes"] for sample in self.series if sample["time"] >= since + SETTLES]
-        steps = [b - a for a, b in itertools.pairwise(counts) if b != a]
-        return sum((a > 0) != (b > 0) for a, b in itertools.pairwise(steps))
+        return swings(self.series, since)
 
     def drift(self, since: float, until: float = inf) -> float:
-        """From two minutes after ``since`` on, the most changes of role within ten minutes, one of them left out, as a
-        share of the supernodes.  Who dies changes no role, and who takes up again what he did before neither.
-        """
-        counts = [(one["time"], one["roles_changed"], one["supernodes"]) for one in self.series]
-        counts = [one for one in counts if since + SETTLES <= one[0] <= until]
-        worst = 0.0
-        for i, (begin, before, supernodes) in enumerate(counts):
-            after = max(changed for at, changed, _ in counts[i:] if at <= begin + WINDOW)
-            worst = max(worst, (after - before - 1) / max(1, supernodes))
-        return round(worst, 4)
+        """The most changes of role within ten minutes, from two minutes after ``since`` on (see ``reckoning``)."""
+        return drift(self.series, since, until)
 
     def outcome(self, scenario: str) -> Outcome:
         """What has come of it so far."""
-        found, recent = self.found_on_line, self.found_recent
-        mean_round_trip = MEDIAN * exp(SPREAD**2 / 2)
-        figures: dict[str, Any] = {
-            "supernodes_at_first": self.setting.supernodes,
-            "supernodes_at_last": len(self.supernodes_now()),
-            "promoted": self.promoted,
-            "demoted": self.demoted,
-            "virtual_seconds": round(self.now, 1),
-            "messages": self.world.delivered,
-            "joins": self.joins,
-            "losses": self.losses,
-            "joins_given_up": self.join_failures,
-            "calls_under_way": len(self.calls),
-            "calls_lost": len(self.calls_lost),
-            "calls_lost_because": self.calls_lost[:5],
-            "supernodes_shut_down": self.shut_down,
-            "attempts_peak_per_s": round(self.attempts_peak, 2),
-            "searches": found.asked,
-            "search_success": _share(found.found, found.asked),
-            "search_p50_ms": _ms(quantile(found.latencies, 0.5)),
-            "search_p99_ms": _ms(quantile(found.latencies, 0.99)),
-            "search_round_trips": round(fmean(found.latencies) / mean_round_trip, 3) if found.latencies else None,
-            "recent_searches": recent.asked,
-            "recent_success": _share(recent.found, recent.asked),
-        }
-        return Outcome(
-            scenario,
-            self.setting.seed,
-            self.setting.nodes,
-            self.setting.timings,
-            figures,
-            series=self.series,
-            latencies=[round(latency, 4) for latency in found.latencies[:20_000]],
-            map=self.map(),
-        )
+        return outcome(self, scenario)
 
     def map(self) -> list[tuple[str, int, int]]:
         """(block, slot, how many supernodes hold it), as the supernodes themselves see their places."""
-        counts: dict[tuple[str, int], int] = {}
-        for name in self.supernodes_now():
-            for place in places(self.town.node(name)):
-                counts[place] = counts.get(place, 0) + 1
-        return [(block, slot, members) for (block, slot), members in sorted(counts.items())]
+        return seating(self.town.node(name) for name in self.supernodes_now())
 
     def upkeep(self) -> dict[str, float | None]:
         """Bytes a second of ordinary nodes and supernodes since counting began."""
         return self.counting.upkeep(self.spare(self.users), self.supernodes_now(), len(self.on_line))
-
-
-def _share(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(1_000 * seconds, 1)

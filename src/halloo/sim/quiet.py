@@ -11,7 +11,7 @@ from halloo.media.stream import SoundStream
 
 __all__ = ["BEAT", "PCM", "quiet"]
 
-BEAT = 2.0  # seconds between two signs of sound: a call is given up after eight without
+BEAT = 2.0  # seconds between two signs of sound: a call is given up after thirty without
 PCM = b""  # what is said
 
 

@@ -23,8 +23,11 @@ from halloo.sim.crowd.ground import MAX_SUPERNODES, MAX_USERS, NOBODY, Bools, In
 from halloo.sim.crowd.rows import ATTACHED
 from halloo.sim.crowd.searching import Searching
 from halloo.sim.lifetimes import Sessions
+from halloo.sim.lookups import Share, Watched
 from halloo.sim.nat import KINDS
-from halloo.sim.play import REGISTERED, SAMPLE, WARM, Play, Progress, Setting, Share, Watched
+from halloo.sim.play import REGISTERED, WARM, Play, Progress
+from halloo.sim.sampling import SAMPLE
+from halloo.sim.setting import Setting
 
 __all__ = ["CrowdPlay"]
 
@@ -100,7 +103,7 @@ class CrowdPlay(Play):
         self.calls: Any = []
         self._relays: dict[Any, list[int]] = {}
         self.found_on_line, self.found_recent = Share(), Share()
-        self.shut_down = self.crashes = 0
+        self.shut_down = self._crashes = 0
         self.promoted = self.demoted = 0  # nobody's role changes in a crowd
         self.attempts_peak = 0.0
         self._newest = [0, 0]
@@ -162,6 +165,11 @@ class CrowdPlay(Play):
     def join_failures(self) -> int:  # type: ignore[override]
         """Nodes that gave joining up."""
         return self.crowd.joins.rounds.failures
+
+    @property
+    def crashes(self) -> int:
+        """Programs that have ended at a record."""
+        return self._crashes
 
     def start(self, name: Any) -> None:
         """A user's program, or a supernode's, is started."""
@@ -318,7 +326,7 @@ class CrowdPlay(Play):
             self._crash(who)
 
     def _crash(self, name: int) -> None:
-        self.crashes += 1
+        self._crashes += 1
         self.stop(name)
         self.crowd.plan(self._restarts, self.start, name)
 

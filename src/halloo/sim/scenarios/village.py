@@ -6,8 +6,9 @@ from dataclasses import replace
 from math import log
 
 from halloo.sim.figures import Criterion, Outcome
-from halloo.sim.play import LENT, Play, Progress, Setting
+from halloo.sim.play import Play, Progress, Setting
 from halloo.sim.scenarios.base import Scenario
+from halloo.sim.setting import LENT
 
 __all__ = ["SCENARIO"]
 
