@@ -4,7 +4,8 @@
       | --- Store ----------> |
       | <-- Stored ---------- |
 
-Published when a supernode is found, when something in it changes, again every quarter of an hour, and with the goodbye.
+Published when a supernode is found, when something in it changes, again every quarter of an hour, and with the goodbye;
+sooner where nobody has kept it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = ["Published", "Publisher"]
 
 AGAIN = 900.0  # seconds; where one is to be found is believed for half an hour
 RETRY = 5.0  # seconds after which an unanswered Store is said again
+UNKEPT = 15.0  # seconds, about, after which what nobody has kept is published again; twice as many after each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Publisher:
     """As it was published last."""
     _request: int = -1
     _version: int = 0
+    _unkept: int = 0
+    """How often in a row nobody has kept it."""
     wake_at: float = field(default=inf)
 
     def publish(self, now: float) -> Effects:
@@ -95,7 +99,7 @@ class Publisher:
         if self.showing is not None and supernode is not None:
             self.showing.leaving = False
             self.showing.afresh()
-        self.wake_at = inf
+        self.wake_at, self._unkept = inf, 0
         return self.publish(now)
 
     def leave(self, now: float) -> Effects:
@@ -112,7 +116,9 @@ class Publisher:
         if message.request != self._request or self.supernode is None or sender != self.supernode[0]:
             return []
         self._request = -1
-        self.wake_at = now + AGAIN * (0.9 + 0.2 * self.rng.random())
+        self._unkept = 0 if message.copies else self._unkept + 1
+        pause = AGAIN if message.copies else min(AGAIN, UNKEPT * 2.0 ** min(self._unkept - 1, 10))
+        self.wake_at = now + pause * (0.9 + 0.2 * self.rng.random())
         return [Published(message.copies, message.reason, self._version)]
 
     def wake(self, now: float) -> Effects:
