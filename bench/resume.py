@@ -105,7 +105,7 @@ def line(suite: Suite) -> Line:
     ends = []
     for name, address in (("alice", HERE), ("bob", THERE)):
         private = suite.identity.make(random.Random(name))
-        notary = Notary(NETWORK, keys, suite.network_identity.verify, suite.identity.verify)
+        notary = Notary(NETWORK, keys, suite.network_identity.verify, suite.identity.verify, suite.digest)
         claims = Claims(
             name=name,
             key=suite.identity.public(private),

@@ -247,7 +247,7 @@ def _linked(suite: Suite) -> tuple[Endpoint, Endpoint]:
     ends = []
     for address in (HERE, THERE):
         rng = random.Random(str(address))
-        notary = Notary(bytes(8), (), suite.network_identity.verify, suite.identity.verify)
+        notary = Notary(bytes(8), (), suite.network_identity.verify, suite.identity.verify, suite.digest)
         persona = Persona(suite, notary, suite.identity.make(rng), b"", rng)
         ends.append(Endpoint(persona, bytes(32), [address.host], 1.8e9))
     here, there = ends

@@ -39,7 +39,7 @@ from halloo.node.profile import CLASSIC_JOIN, MODERN_JOIN
 from halloo.overlay.join import JoinTimings
 from halloo.wire.alphabet import ALPHABET, LETTERS, Model
 from halloo.wire.buffer import varint
-from halloo.wire.command import Declaration, FieldRule, Form, Shape, rules_of
+from halloo.wire.command import NEVER, Declaration, FieldRule, Form, Shape, rules_of
 from halloo.wire.frame import Control, FrameKind
 from halloo.wire.objects import Kind
 from halloo.wire.tables import TABLES
@@ -183,7 +183,7 @@ def _presence(rule: FieldRule, default: Any) -> str:
     if rule.boolean or default is None:
         return "optional"
     shown = "empty" if default in (b"", "", ()) else default
-    return f"optional, else {shown}"
+    return f"optional, else {shown}" if rule.absent is NEVER else f"left out if {shown}"
 
 
 def commands() -> str:

@@ -7,8 +7,8 @@
                      forwarded datagram; and a stream with one frame of each sort
     handshake.json   a whole handshake in each suite, with its private keys, what was sealed after it, and how the link
                      was resumed
-    signed.json      what is signed beside: a network's description, a record with its credential, a log and an answer
-                     about it, in each suite
+    signed.json      what is signed beside: a network's description, a record with its credential and a sign of
+                     life, a log and an answer about it, in each suite
     letter.json      a letter to the login server and its answer in each suite, with the key that opens it
 
 The first two follow from the declarations and fixed seeds and are made anew at every run; ``--check`` only compares.
@@ -46,6 +46,7 @@ from halloo.login.letter import open_letter, write_letter
 from halloo.login.log import Ledger
 from halloo.messages import overlay
 from halloo.messages.catalogue import OPEN, SEALED
+from halloo.messages.chain import LONGEST_CHAIN, linked
 from halloo.messages.credential import Claims, Listing, Notary, Party, credential_of, issue, list_entry
 from halloo.messages.link import Confirm
 from halloo.messages.log import EntryKind, Head, LogAsked, LogEntry, LogTold
@@ -185,7 +186,7 @@ def _sample_blob(name: str, rule: FieldRule, rng: Random) -> bytes:
 
 
 def readable(value: Any) -> Any:
-    """A value in JSON: bytes in hexadecimal, addresses as text, shapes as tables."""
+    """A value in JSON: bytes in hexadecimal, addresses as text, shapes as tables without what is left out."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Address):
@@ -193,7 +194,9 @@ def readable(value: Any) -> Any:
     if isinstance(value, tuple):
         return [readable(each) for each in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: readable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        rules, held = rules_of(type(value)), {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        said = {name: each for name, each in held.items() if name not in rules or each != rules[name].absent}
+        return {name: readable(each) for name, each in said.items()}
     return value
 
 
@@ -393,7 +396,11 @@ def handshake(suite: Suite) -> Json:
     """A handshake, and one packet of each kind each way after it."""
     network = suite.network_identity.make(Random("network"))
     notary = Notary(
-        b"network!", (suite.network_identity.public(network),), suite.network_identity.verify, suite.identity.verify
+        b"network!",
+        (suite.network_identity.public(network),),
+        suite.network_identity.verify,
+        suite.identity.verify,
+        suite.digest,
     )
     confided: list[Any] = []
     alice, bob = (_persona(suite, notary, network, name, confided) for name in ("alice", "bob"))
@@ -522,9 +529,10 @@ def signed(suite: Suite) -> Json:
         entry=entries[-1].number,
         entry_hash=ledger.mark_of(entries[-1]),
     )
-    record = list_entry(
-        issue(claims, secrets.login, sign), sample(Listing, full=True), private, suite.identity.sign
-    )
+    first = linked(suite.digest, rng.randbytes(16), LONGEST_CHAIN - 3)
+    listing = replace(sample(Listing, full=True), pulse=linked(suite.digest, first, 3))
+    record = list_entry(issue(claims, secrets.login, sign), listing, private, suite.identity.sign)
+    record = replace(record, pulse=first)
     question = LogAsked(first=1, most=64, name=whose, request=0x7F45)
     head = ledger.head(entries[-1], CLOCK + 4, secrets.login, sign)
     bare = LogTold(entries=tuple(each for each in entries if each.name == whose), head=(head,), request=0x7F45)

@@ -50,7 +50,7 @@ def flat(value: Any) -> list[Any]:
     """The values of a readable table, in order, as the second implementation would have them."""
     out = []
     for name, held in value.items():
-        if name == "request" or held is None or held is False:
+        if name == "request":
             continue
         out += held if isinstance(held, list) else [held]
     return out
@@ -269,6 +269,10 @@ def test_what_is_signed(name: str) -> None:
     claims = credential(suite, login_key, record.one(0x01))
     assert claims.one(0x06) == network
     assert suite.verify(claims.one(0x01), record.one(0x03), b"halloo listing\n" + record.one(0x02))
+    link = record.one(0x04)
+    for _ in range(3):
+        link = suite.digest(b"halloo pulse\n" + link)[:16]
+    assert link == second.shape(record.one(0x02)).one(0x35)
 
     entries = [second.shape(bytes.fromhex(each["entry"])) for each in kept["log"]]
     hashes = [second.entry_hash(suite, network, entry) for entry in entries]

@@ -111,6 +111,7 @@ def test_a_handshake_of_long_ago_opens(suite: Suite) -> None:
         (bytes.fromhex(kept["network_key"]),),
         suite.network_identity.verify,
         suite.identity.verify,
+        suite.digest,
     )
     middle = after_answer(suite, hello, answer)
     bare = type(finish)(to=finish.to, enclosed=finish.enclosed)
@@ -154,6 +155,7 @@ def test_what_was_signed_long_ago_holds(suite: Suite) -> None:
     descriptor = from_link(kept["description"])
     assert [str(address) for address in descriptor.servers] == kept["login_servers"]
     entry = descriptor.notary.record(decode_shape(Record, bytes.fromhex(kept["record"])), vectors.CLOCK + 10)
+    assert entry.seen == vectors.CLOCK // 60 * 60 + 180
     assert entry.name == "alice"
     ledger = Ledger(suite.digest, descriptor.id)
     chain = Chain(ledger)

@@ -71,6 +71,8 @@ def test_frames_pass_both_ways(suite: Suite, port: int, step: int) -> None:
     connection.answer()
     assert connection.there == [FRAME]
     assert connection.back == [REPLY]
+    assert connection.far.silent(SILENT_FOR) == [5]  # recognised, but no link was begun
+    connection.far.linked(5)
     assert connection.far.wake_at == float("inf")
 
 
@@ -148,6 +150,13 @@ def test_the_silent_make_room(suite: Suite) -> None:
     assert len(connection.far) == MAX_STREAMS
     assert 5 in connection.far  # it had spoken
     assert 100 not in connection.far
+    for number in [*connection.far.silent(1.0 + SILENT_FOR)]:
+        if number != 5:
+            connection.far.closed(number)
+    for number in range(10_000, 10_000 + MAX_STREAMS - 1):
+        connection.far.opened(number, SOMEWHERE, 1.0)
+        connection.far._silent.pop(number)  # as if a link had been begun over it
+    assert connection.far.opened(20_000, SOMEWHERE, 1.0) == [StreamClose(5)]  # who has no link goes next
 
 
 def test_openings_never_look_like_another_protocol() -> None:

@@ -154,6 +154,75 @@ def test_any_two_come_to_hold_the_newest_of_both(data: st.DataObject) -> None:
     assert held == {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
 
 
+class Torn:
+    """Two parts of a network that become one: who holds the slot in either, and only those of one have what is new."""
+
+    def __init__(self, seed: int, old: int, new: int) -> None:
+        names = [f"holder{n}".encode() for n in range(old + new)]
+        parts = names[:old], names[old:]
+        self.now, self.said = 0.0, 0
+        self.nodes = {name: SimpleNamespace(node=name) for name in names}
+        self.rosters: dict[bytes, Any] = {}
+        self.comparing: dict[bytes, Comparing] = {}
+        records = in_slot(40)
+        for i, part in enumerate(parts):
+            for name in part:
+                held = {SLOT: [self.nodes[one] for one in part]}
+                roster = SimpleNamespace(prefix=Prefix(0, 0), held=held, slots_of=lambda _: [SLOT])
+                links = {one: Peer(names.index(one)) for one in names if one != name}
+                directory = Directory(digest)
+                for entry in records:
+                    directory.store(entry_of(entry.name, version=1 + i), WALL)
+                block = SimpleNamespace(roster=roster, node=name, links=links)
+                self.rosters[name] = roster
+                self.comparing[name] = Comparing(cast(Any, block), directory, Random(f"{seed}/{name!r}"))
+                self.comparing[name].placed(0.0)
+        self.run(100.0)
+        self.said = 0
+        for name in names:
+            self.rosters[name].held[SLOT] = list(self.nodes.values())
+            self.comparing[name].placed(self.now)
+
+    def run(self, until: float) -> None:
+        names = list(self.comparing)
+        while (now := min(one.wake_at for one in self.comparing.values())) <= until:
+            self.now = now
+            for i, name in enumerate(names):
+                if self.comparing[name].wake_at <= now:
+                    self._carry(i, self.comparing[name].wake(now))
+        self.now = until
+
+    def _carry(self, source: int, effects: list[Any]) -> None:
+        names = list(self.comparing)
+        for effect in effects:
+            self.said += 1
+            there = self.comparing[names[effect.to]]
+            if isinstance(effect.message, Replicate):
+                entries = [NOTARY.record(record, WALL) for record in effect.message.records]
+                new = [key_of(digest, one.name) for one in entries if there.directory.store(one, WALL)]
+                there.brought(new, Peer(source), self.now)
+            else:
+                self._carry(effect.to, there.receive(effect.message, Peer(source), self.now))
+
+    @property
+    def old(self) -> int:
+        """How many still tell something old."""
+        return sum(
+            any(entry.listing.version < 2 for entry in one.directory.all()) for one in self.comparing.values()
+        )
+
+
+@pytest.mark.parametrize(("old", "new"), [(4, 1), (7, 3), (3, 7), (9, 1)])
+def test_where_two_parts_become_one_nobody_tells_old_records_after_a_minute(old: int, new: int) -> None:
+    for seed in range(25):
+        torn = Torn(seed, old, new)
+        torn.run(160.0)
+        assert torn.old == 0, f"seed {seed}"
+        torn.said = 0
+        torn.run(160.0 + COMPARE_EVERY)
+        assert torn.said <= 4 * (old + new)  # and then it is quiet
+
+
 def test_what_is_refused_is_not_brought_again_and_again() -> None:
     pair = Pair(in_slot(100), [])
     pair.holders[1].refuses = True

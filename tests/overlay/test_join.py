@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halloo.base.address import Address, Peer, Stream, Wire
-from halloo.base.effects import Link, Send, Unlink
+from halloo.base.effects import Link, Send, StreamClose, Unlink
 from halloo.base.machine import Effects, Numbers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Probe, ProbeAccept, ProbeRefuse
 from halloo.node.profile import CLASSIC_JOIN, MODERN_JOIN
@@ -41,6 +41,8 @@ class Sky:
     names: tuple[Address, ...] = ()
     probes: list[tuple[float, Address, Probe]] = field(default_factory=list)
     links: list[tuple[float, Link]] = field(default_factory=list)
+    knocks: list[tuple[float, Stream]] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
     events: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,13 @@ class Sky:
             match effect:
                 case Send(to=Wire() as to, message=Probe() as probe):
                     self.probes.append((self.now, to.address, probe))
-                    self._probed(to.address, probe)
+                    if self.udp:
+                        self._probed(to, to.address, probe)
+                case Send(to=Stream() as stream, message=Probe() as probe):
+                    self.knocks.append((self.now, stream))
+                    self._probed(stream, self._base(stream), probe)
+                case StreamClose():
+                    self.closed.append(effect.number)
                 case Send(to=int() as peer, message=Attach() as attach):
                     self._attach(Peer(peer), attach)
                 case Link():
@@ -69,9 +77,9 @@ class Sky:
     def _base(self, route: Wire | Stream) -> Address:
         return next((known for known in self.habits if known.host == route.address.host), route.address)
 
-    def _probed(self, address: Address, probe: Probe) -> None:
+    def _probed(self, route: Wire | Stream, address: Address, probe: Probe) -> None:
         habit = self.habits.get(address, "dead")
-        if habit == "dead" or not self.udp or (probe.only_asking and probe.ticket):
+        if habit == "dead" or (probe.only_asking and probe.ticket):
             return
         take = habit == "takes" or (habit == "busy" and probe.ticket == b"place" and self._due(address))
         if probe.only_asking or take:
@@ -83,7 +91,7 @@ class Sky:
             if probe.ticket == b"proof":
                 self._places[address] = self.now + self.wait
             answer = ProbeRefuse(supernodes=self.names, retry_after=self.wait, ticket=ticket, request=probe.request)
-        self._later(TRIP, ("answer", address, answer))
+        self._later(TRIP if isinstance(route, Wire) else 2 * TRIP, ("answer", route, answer))
 
     _places: dict[Address, float] = field(default_factory=dict)
 
@@ -117,8 +125,8 @@ class Sky:
             if self._mail and self._mail[0][0] <= at:
                 _, _, what = self._mail.pop(0)
                 match what:
-                    case ("answer", address, answer):
-                        self.do(self.join.probed(answer, Wire(address), at))  # type: ignore[arg-type]
+                    case ("answer", route, answer):
+                        self.do(self.join.probed(answer, route, at))  # type: ignore[arg-type]
                     case ("up", peer):
                         self.do(self.join.up(peer, at))  # type: ignore[arg-type]
                     case ("heard", peer, message):
@@ -239,6 +247,33 @@ def test_without_udp_the_appointment_is_kept_by_tcp() -> None:
     assert isinstance(joined, Joined)
     assert joined.way.startswith("tcp")
     assert sky.wait <= joined.took <= sky.wait + 4
+    assert len(sky.links) == 1, "nobody begins a handshake before he is told to come"
+    used = sky.links[0][1].route
+    assert isinstance(used, Stream)
+    assert {stream.number for _, stream in sky.knocks} == {used.number, *sky.closed}, "no connection is left open"
+
+
+def test_without_udp_one_handshake_is_begun_however_many_would_take_us() -> None:
+    sky = Sky({place(number): "takes" for number in range(10)}, udp=False)
+    sky.do(sky.join.begin(sky.now))
+    sky.run(5.0)
+    (joined,) = sky.events
+    assert isinstance(joined, Joined)
+    assert joined.way.startswith("tcp")
+    assert len(sky.links) == 1
+
+
+def test_small_datagrams_that_pass_do_not_keep_anybody_from_connecting() -> None:
+    sky = Sky({place(0): "takes"})
+    sky.do(sky.join.begin(sky.now))
+    sky.handshake = 1e9  # large ones are lost
+    sky.run(0.2)
+    (attempt,) = sky.links
+    assert isinstance(attempt[1].route, Wire)
+    sky.do(sky.join.down(attempt[1].peer, "no answer", sky.now))
+    sky.handshake = 2 * TRIP
+    sky.run(20.0)
+    assert sky.events[-1].way.startswith("tcp")  # type: ignore[attr-defined]
 
 
 def test_one_that_always_makes_appointments_is_asked_more_and_more_seldom() -> None:

@@ -20,6 +20,7 @@ from halloo.overlay.caps import BUCKET, OVER_FOR, Caps
 from halloo.overlay.need import KEPT, LEAST, MOST, chance, shortage, surplus
 from halloo.overlay.opinions import ASKED, DISBELIEVED_FOR, OPINIONS_WITHIN, Opinions
 from halloo.overlay.promotion import (
+    DRAWS_EVERY,
     IDLE_FOR,
     IN_VAIN,
     LEAST_MEMORY,
@@ -257,10 +258,11 @@ class Told:
     clients: int = 0
     ready: int = 0
     refused: int = 0
+    line: int = 0
 
 
 FIGURE = st.integers(0, 1 << 20)
-TOLD = st.builds(Told, FIGURE, FIGURE, FIGURE, FIGURE)
+TOLD = st.builds(Told, FIGURE, FIGURE, FIGURE, FIGURE, FIGURE)
 
 
 @given(st.lists(TOLD, max_size=40))
@@ -275,6 +277,10 @@ def test_places_for_half_as_many_again_are_wanted() -> None:
     assert shortage([Told(room=0, clients=100)] * 20) == 10
     assert shortage([Told(room=0, clients=100, refused=200)] * 20) == 13
     assert shortage([Told(room=100)]) == LEAST - 1
+    assert shortage([Told(room=700, clients=100, line=60)] * 20) == 0
+    assert shortage([Told(room=700, clients=100, line=90)] * 20) == 10
+    assert shortage([Told(room=700, clients=100, line=600)] * 20) == 20, "no more than as many again at a time"
+    assert shortage([Told(room=700, clients=100, line=0)] * 14 + [Told(line=600)] * 6) == 0, "three of ten may lie"
     assert surplus([Told(room=90, clients=10)] * 40) == 30
     assert surplus([Told(room=50, clients=50)] * 40) == 0
     assert surplus([Told(room=100)] * KEPT) == 0
@@ -329,7 +335,7 @@ def opinion(machine: Opinions, effects: Effects, wanted: Sequence[int | None], n
         ((9, 9, 0), True),
         ((9, 0, 0), False),
         ((0, 0, 0), False),
-        ((None, None, None), False),
+        ((None, None, None), True),
         ((5, None, None), True),
         ((5, 0, None), False),
         ((), True),
@@ -365,6 +371,33 @@ def test_no_more_than_three_are_asked_and_strangers_are_not_heard() -> None:
     effects = machine.ask([host(number) for number in range(20)], 0.0)
     assert len(effects) == ASKED
     assert not machine.hear(ProbeAccept(wanted=5, request=1), host(15), 0.0)
+
+
+def test_where_nobody_answers_others_are_asked_before_silence_counts() -> None:
+    machine = Opinions(Numbers())
+    first = machine.ask([host(number) for number in range(20)], 0.0)
+    further = machine.again(machine.until)
+    assert len(further) == len(first) == ASKED
+    asked = {effect.to for effect in (*first, *further) if isinstance(effect, Send)}
+    assert len(asked) == 2 * ASKED
+    assert not machine.again(machine.until), "and no third time"
+    assert machine.count(machine.until)
+    machine.ask([host(number) for number in range(20)], 100.0)
+    (one, *_) = machine.again(machine.until)
+    assert isinstance(one, Send)
+    assert isinstance(one.to, Wire)
+    assert machine.hear(ProbeRefuse(wanted=0, request=one.message.request), one.to.address, 104.0)  # type: ignore[attr-defined]
+    assert not machine.count(machine.until), "one who sees no need is more than all who are silent"
+
+
+def test_who_hears_of_a_need_from_many_draws_once() -> None:
+    called = 0
+    for seed in range(400):
+        machine = fit(seed=seed)
+        for after in (0.0, 0.1, 5.0, DRAWS_EVERY - 0.1):
+            machine.wanted(100_000, [], UPTIME + after)
+        called += any(isinstance(effect, Called) for effect in machine.wake(UPTIME + DRAWS_EVERY))
+    assert 20 <= called <= 65, "a tenth of them, not a third"
 
 
 def test_our_own_supernodes_word_is_no_more_than_a_chance() -> None:

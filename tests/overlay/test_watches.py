@@ -91,7 +91,8 @@ def test_who_shows_the_token_is_told_the_record_now_and_when_its_state_changes()
     ((_, first),) = run(watches, 0.1, hears=True)
     assert first.records == (owner_record(watches, owner),)
     assert run(watches, 100.0) == []
-    kept(watches, owner, 100.0)  # only written again
+    assert watches.directory.renew(key_of(digest, "ada"), owner.pulse(100.0), WALL + 100.0)
+    watches.look(100.0)
     ((_, second),) = run(watches, 130.0, hears=True)
     assert (second.records, len(second.pulses)) == ((), 1)
     owner.showing.show(Presence.AWAY, "", WALL + 200)

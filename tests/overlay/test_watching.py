@@ -63,7 +63,7 @@ def test_a_record_is_believed_a_pulse_makes_it_younger_and_age_makes_it_old() ->
     (event,) = seen(bob.receive(Noticed(records=(entry.record,), request=1), SUPERNODE, 5.0))
     assert (event.state, event.mood, event.certainty) == (Presence.AWAY, "tea", Certainty.SURE)
     assert seen(bob.receive(Noticed(records=(entry.record,), request=1), SUPERNODE, 6.0)) == []
-    later = ada.entry(905.0).listing.pulse
+    later = ada.pulse(905.0)
     assert bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=bytes(16)),), request=2), SUPERNODE, 905.0) == []
     bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=later),), request=2), SUPERNODE, 905.0)
     as_of = bob.seen("ada", 905.0).as_of
@@ -78,7 +78,7 @@ def test_nobody_can_make_a_pulse_of_the_future() -> None:
     ada = Owner("ada", "bob")
     bob = watching(ada)
     bob.receive(Noticed(records=(ada.entry(0.0).record,), request=1), SUPERNODE, 0.0)
-    ahead = ada.entry(7_200.0).listing.pulse  # the owner's clock is two hours ahead, or he lies
+    ahead = ada.pulse(7_200.0)  # the owner's clock is two hours ahead, or he lies
     bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=ahead),), request=2), SUPERNODE, 60.0)
     assert bob.seen("ada", 60.0).as_of <= WALL + 60
 
@@ -90,7 +90,7 @@ def test_hearsay_is_a_doubt_until_the_next_sign_of_life() -> None:
     doubt = Noticed(doubts=(Doubt(key=ADA, at=int(WALL) + 10**6),), request=2)  # as if it were of next week
     (event,) = seen(bob.receive(doubt, SUPERNODE, 100.0))
     assert (event.state, event.certainty) == (Presence.ONLINE, Certainty.DOUBTED)
-    pulse = ada.entry(300.0).listing.pulse
+    pulse = ada.pulse(300.0)
     (event,) = seen(bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=pulse),), request=3), SUPERNODE, 300.0))
     assert event.certainty is Certainty.SURE
 

@@ -86,7 +86,7 @@ class Kit:
         """A user as his own node knows him."""
         suite = self.suite
         keys = (suite.network_identity.public(self.login),)
-        notary = Notary(NETWORK, keys, suite.network_identity.verify, suite.identity.verify)
+        notary = Notary(NETWORK, keys, suite.network_identity.verify, suite.identity.verify, suite.digest)
         return Persona(suite, notary, self.private[who], self.credential(who), random.Random(_USERS[who] + seed))
 
 

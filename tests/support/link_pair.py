@@ -22,7 +22,7 @@ CLOAK_KEY = bytes(range(32))
 
 def persona(suite: Suite, seed: str) -> Persona:
     rng = random.Random(seed)
-    notary = Notary(bytes(8), (), suite.network_identity.verify, suite.identity.verify)
+    notary = Notary(bytes(8), (), suite.network_identity.verify, suite.identity.verify, suite.digest)
     return Persona(suite, notary, suite.identity.make(rng), b"", rng)
 
 

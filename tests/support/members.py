@@ -46,7 +46,7 @@ def verify(public: bytes, signature: bytes, text: bytes) -> bool:
 
 
 def notary() -> Notary:
-    return Notary(NETWORK, (LOGIN_KEY,), verify, verify)
+    return Notary(NETWORK, (LOGIN_KEY,), verify, verify, digest)
 
 
 def credential(name: str, key: bytes) -> bytes:

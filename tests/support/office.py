@@ -47,7 +47,8 @@ class Office:
             self.suite, NETWORK, self.login, self.letter, self.accounts, rng, WALL, self.limits
         )
         public = self.suite.network_identity.public(self.login)
-        self.notary = Notary(NETWORK, (public,), self.suite.network_identity.verify, self.suite.identity.verify)
+        suite = self.suite
+        self.notary = Notary(NETWORK, (public,), suite.network_identity.verify, suite.identity.verify, suite.digest)
         self.ledger = Ledger(self.suite.digest, NETWORK)
         self.private = self.suite.identity.make(rng)
 

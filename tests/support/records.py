@@ -19,4 +19,4 @@ def entry_of(town: Town, name: str, *, version: int = 1, issued: float = WALL, k
     listing = Listing(version=version, issued=int(issued), state=1, node=bytes(8))
     signer = town.suite.identity.make(random.Random(key_of)) if key_of else private
     record = list_entry(credential, listing, signer, town.suite.identity.sign)
-    return town.descriptor.notary.record(record, WALL) if not key_of else Entry(None, listing, record)  # type: ignore[arg-type]
+    return town.descriptor.notary.record(record, WALL) if not key_of else Entry(None, listing, record, int(issued))  # type: ignore[arg-type]

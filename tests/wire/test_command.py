@@ -16,15 +16,17 @@ from halloo.wire.command import (
     decode_shape,
     encode_command,
     encode_shape,
+    flag,
     nested,
     number,
     numbers,
     request_id,
     rules_of,
     shape,
+    sparse_shape,
     text,
 )
-from halloo.wire.objects import Kind, encode_objects
+from halloo.wire.objects import Kind, Object, encode_objects
 
 
 @shape
@@ -43,6 +45,17 @@ class Drawing(Message):
     places: tuple[Address, ...] = addresses(0x02, most=2, default=())
     lengths: tuple[int, ...] = numbers(0x03, most=3, default=())
     title: str = text(0x04, most=5, default="")
+
+
+@sparse_shape
+class Dot(Shape):
+    """A point with what it mostly does not have."""
+
+    across: int = number(0x01, most=10)
+    size: int = number(0x02, most=10, default=7)
+    label: str = text(0x03, most=5, default="")
+    dark: bool = flag(0x04, default=False)
+    near: tuple[Address, ...] = addresses(0x05, most=2, default=())
 
 
 LANGUAGE = Catalogue([Drawing])
@@ -97,6 +110,20 @@ def test_what_is_unknown_is_passed_over() -> None:
     assert decode_shape(Point, body) == Point(across=7)
     with pytest.raises(Malformed, match="belong to nothing"):
         decode_shape(Point, encode_shape(Point(across=7)) + b"\0")
+
+
+def test_what_a_sparse_shape_does_not_have_is_left_out() -> None:
+    assert encode_shape(Dot(across=0)) == encode_objects([(Kind.NUMBER, 1, 0)])
+    full = Dot(across=1, size=0, label="a", dark=True, near=(Address.parse("192.0.2.1:1"),))
+    for dot in (Dot(across=0), full):
+        assert decode_shape(Dot, encode_shape(dot)) == dot
+
+
+@pytest.mark.parametrize("needless", [(Kind.NUMBER, 2, 7), (Kind.TEXT, 3, ""), (Kind.NUMBER, 4, 0)])
+def test_what_a_sparse_shape_does_not_have_is_malformed_where_it_is_written(needless: Object) -> None:
+    with pytest.raises(Malformed, match="would hold if it were left out"):
+        decode_shape(Dot, encode_objects([(Kind.NUMBER, 1, 1), needless]))
+    assert decode_shape(Point, encode_objects([(Kind.NUMBER, 1, 1), (Kind.NUMBER, 2, 0)])) == Point(across=1)
 
 
 def test_declarations_that_contradict_themselves() -> None:

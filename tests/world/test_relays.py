@@ -40,9 +40,10 @@ class Relayed:
         policy: Policy = Policy.RELAYED,
         tick: float = 0.02,
         before: list[frozenset[bytes]] | None = None,
+        supernodes: int = 6,
         **net: Any,
     ) -> None:
-        self.town = Town(seed, supernodes=6, spread=True, net=net)
+        self.town = Town(seed, supernodes=supernodes, spread=True, net=net)
         self.world = self.town.world
         talkers = Talkers(self.town)
         for name in ("ada", "bob"):
@@ -98,6 +99,14 @@ class Relayed:
     def at(self, name: str, channel: Channel) -> str:
         address = self.world.residents[name].station.endpoint.route(channel.hop).address
         return next(who for who, resident in self.world.residents.items() if resident.address == address)
+
+    def named(self) -> list[str]:
+        """The supernodes that the two have told each other of."""
+        known: dict[Any, None] = {}
+        for name in ("ada", "bob"):
+            (ways,) = [line.ways for line in self.town.node(name).calls._lines.values() if line.ways is not None]
+            known |= dict.fromkeys((*ways.standby.mine, *ways.standby.theirs))
+        return [who for who, resident in self.world.residents.items() if resident.address in known]
 
     def keys(self, name: str) -> object:
         calls = self.town.node(name).calls
@@ -155,6 +164,21 @@ def test_both_relays_die_and_the_call_is_interrupted_and_goes_on(seed: int) -> N
     scene.forget_gaps()
     scene.live(10)
     assert scene.gap < 0.1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_die_whom_they_have_told_each_other_of_and_the_call_goes_on(seed: int) -> None:
+    scene = Relayed(seed, supernodes=24)
+    scene.live(10)
+    dead = scene.named()
+    alive = [name for name in scene.world.residents if name.startswith("supernode") and name not in dead]
+    assert len(alive) > 2
+    for name in (*dead, *alive[2:]):
+        scene.world.kill(name)
+    scene.live(40)
+    assert not scene.world.events(Ended), f"seed {seed}"
+    assert scene.gap < 20, f"seed {seed}"
+    assert set(scene.relays()) <= set(alive[:2])
 
 
 def test_the_report_tells_of_the_interruption() -> None:

@@ -64,8 +64,8 @@ def _user(entry: Entry, digest: Callable[[bytes], bytes], wall: float) -> dict[s
         "name": entry.name,
         "full_name": entry.listing.full_name,
         "city": entry.listing.city,
-        "online": entry.listing.on_line(wall),
-        "seen": entry.listing.issued,
+        "online": entry.on_line(wall),
+        "seen": entry.seen,
         "fingerprint": grouped(digest(entry.claims.key)[:16]),
     }
 

@@ -115,6 +115,8 @@ class Doorkeeper:
             if oldest is not None:
                 out += self.forget(oldest)
             self._links.arm(known)
+            if isinstance(route, Stream):
+                self._streams.linked(route.number)
         return out + self.greet(known)
 
     def _hello_retry(self, retry: HelloRetry) -> list[Output]:

@@ -7,7 +7,8 @@
       | <- opening, frames ----------- |   once the first opening is recognised
 
 Whoever was connected to says nothing before it has heard an opening of this network that was never heard before: a
-stranger who knocks, or plays a recorded opening again, is met with silence, and after a while shown out.
+stranger who knocks, or plays a recorded opening again, is met with silence, and after a while shown out; so is who is
+recognised and begins no link, once what he asked in the open has had time to be answered.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from halloo.wire.frame import StreamFrame, StreamReader, encode_stream_frame
 __all__ = ["Streams"]
 
 MAX_WAITING = 65_536  # bytes kept for a connection that is not open yet
-MAX_STREAMS = 1_024  # connections at once; beyond it those go first that have said nothing
-SILENT_FOR = 10.0  # seconds that a connection has to begin as one of ours
+MAX_STREAMS = 1_024  # connections at once; beyond it those go first that have said nothing, then those without a link
+SILENT_FOR = 10.0  # seconds that a connection has to begin as one of ours, and a link over it
 MAX_OPENINGS = 65_536  # openings remembered, so that they are not taken twice
 
 
@@ -58,6 +59,8 @@ class Streams:
         self._open: dict[int, _Connection] = {}
         self._silent: OrderedDict[int, float] = OrderedDict()
         """Connections that came in and have not been recognised yet, and until when they may stay."""
+        self._unlinked: OrderedDict[int, float] = OrderedDict()
+        """The same of those that were recognised, and over which no link was begun yet."""
         self._openings: OrderedDict[bytes, None] = OrderedDict()
 
     def __contains__(self, number: int) -> bool:
@@ -69,11 +72,16 @@ class Streams:
     @property
     def wake_at(self) -> float:
         """When somebody has been silent for too long."""
-        return next(iter(self._silent.values()), inf)
+        return min(next(iter(waiting.values()), inf) for waiting in (self._silent, self._unlinked))
 
     def silent(self, now: float) -> list[int]:
         """Connections that have had their time."""
-        return [number for number, until in self._silent.items() if until <= now]
+        waiting = (*self._silent.items(), *self._unlinked.items())
+        return [number for number, until in waiting if until <= now]
+
+    def linked(self, number: int) -> None:
+        """A link is begun over a connection: it lasts as long as that."""
+        self._unlinked.pop(number, None)
 
     def opened(self, number: int, address: Address, now: float) -> list[Effect]:
         """A connection stands, ours or one that came in."""
@@ -86,9 +94,10 @@ class Streams:
             return [StreamWrite(number, hello)]
         out: list[Effect] = []
         if len(self._open) >= MAX_STREAMS:
-            if not self._silent:
+            first = next(iter((*self._silent, *self._unlinked)), None)
+            if first is None:
                 return [StreamClose(number)]
-            out += self.close(next(iter(self._silent)))
+            out += self.close(first)
         connection = self._new(Stream(number, address), inbound=True)
         connection.greeted = self._suite.disguise is None
         self._silent[number] = now + SILENT_FOR
@@ -109,7 +118,8 @@ class Streams:
             if not held.greeted:
                 return held.route, [], out
         frames = held.reader.feed(held.cloak.receive(data)) if data else []
-        if held.cloak.recognised is not None and self._silent.pop(number, None) is not None:
+        if held.cloak.recognised is not None and number in self._silent:
+            self._unlinked[number] = self._silent.pop(number)
             self._once(held.cloak.recognised)
             out += self._speak(held)
         return held.route, frames, out
@@ -130,13 +140,17 @@ class Streams:
 
     def close(self, number: int) -> list[Effect]:
         """Close a connection from our side."""
-        self._silent.pop(number, None)
+        self._wait_no_more(number)
         return [StreamClose(number)] if self._open.pop(number, None) else []
 
     def closed(self, number: int) -> None:
         """A connection ended, or could not be made."""
-        self._silent.pop(number, None)
+        self._wait_no_more(number)
         self._open.pop(number, None)
+
+    def _wait_no_more(self, number: int) -> None:
+        self._silent.pop(number, None)
+        self._unlinked.pop(number, None)
 
     def _new(self, route: Stream, *, inbound: bool) -> _Connection:
         cloak = self._suite.stream_cloak(self._key, self._rng)

@@ -12,6 +12,7 @@
       | --- Wanted ----------------> |  send me these
       | --- Replicate -------------> |  hold these
       | <-- Replicated ------------- |
+      | --- Alive -----------------> |  signs of life of those whose records you hold as well
 
 In the open, to a supernode without a link, answered by a datagram at most three times as long:
 
@@ -33,6 +34,7 @@ from halloo.base.errors import Malformed, Refused
 from halloo.base.machine import Message
 from halloo.messages.credential import MAX_CREDENTIAL, Notary, Record, Sign
 from halloo.messages.log import SignedHead
+from halloo.messages.presence import Pulse
 from halloo.wire.command import (
     Form,
     Shape,
@@ -51,12 +53,14 @@ from halloo.wire.command import (
 )
 
 __all__ = [
+    "ALIVE_AT_ONCE",
     "MAX_FINER",
     "MAX_GONE",
     "PADDING",
     "PARTS",
     "STANDINGS",
     "WHOLE",
+    "Alive",
     "Beat",
     "Compare",
     "Differs",
@@ -86,6 +90,7 @@ PARTS = 32  # in which the records under a prefix are compared
 WHOLE = 8  # bytes of a digest of records
 PADDING = bytes(160)  # what a question in the open is made longer by, so that its answer is no echo louder than it
 MAX_GONE = 128  # members told to have gone in one message
+ALIVE_AT_ONCE = 32  # signs of life in one message: some 850 bytes
 STANDINGS = 6  # in one message: some 2.5 kB
 READ = 1_024  # standings of which what they say is remembered: each is heard from many, and told again and again
 _SIGNED = b"halloo standing\n"
@@ -97,7 +102,8 @@ class Standing(Shape):
 
     ``since``: wall-clock seconds since it serves; ``slot``: where it sits (8: on standby, 9: it goes);
     ``depth``: how many bits of its place name its block; ``room``: how many more nodes it would take; ``clients``: how
-    many it has; ``ready``: of them, how many would be supernodes; ``refused``: hosts that it lately had no room for.
+    many it has; ``ready``: of them, how many would be supernodes; ``refused``: hosts that it lately had no room for;
+    ``line``: seconds for which who comes now would have to wait.
     """
 
     node: bytes = wide(0x01)
@@ -110,6 +116,7 @@ class Standing(Shape):
     clients: int = number(0x07, most=1 << 20, default=0)
     ready: int = number(0x08, most=1 << 20, default=0)
     refused: int = number(0x09, most=1 << 20, default=0)
+    line: int = number(0x0A, most=3_600, default=0)
 
 
 @shape
@@ -228,6 +235,13 @@ class Replicated(Message):
 
     held: int = number(0x01, most=8)
     request: int = request_id(default=0)
+
+
+@command(0x6F, Form.NOTICE)
+class Alive(Message):
+    """Signs of life that I was told; they stand for records that you hold as well."""
+
+    pulses: tuple[Pulse, ...] = nested(0x01, Pulse, most=ALIVE_AT_ONCE, default=())
 
 
 @command(0x54, Form.REQUEST)

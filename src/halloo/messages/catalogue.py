@@ -20,6 +20,7 @@ OPEN = Catalogue(
         directory.Found,
         directory.Keep,
         directory.Kept,
+        directory.Refresh,
         directory.Search,
         link.Hello,
         link.HelloAnswer,
@@ -48,6 +49,7 @@ OPEN = Catalogue(
 
 SEALED = Catalogue(
     [
+        block.Alive,
         block.Beat,
         block.Compare,
         block.Differs,
@@ -66,6 +68,7 @@ SEALED = Catalogue(
         directory.AtlasAsked,
         directory.AtlasTold,
         directory.Found,
+        directory.Refresh,
         directory.Search,
         directory.Store,
         directory.Stored,

@@ -1,20 +1,22 @@
 """Who someone is: the credential that the network signs, and the record that its owner signs.
 
     credential = claims (network, name, key, issued, expires), signed by a login key of the network
-    record     = credential, listing (where and how the owner is to be found), signed by the owner's key
+    record     = credential, listing (where and how the owner is to be found), signed by the owner's key; and his latest
+                 sign of life, which proves itself: it leads to the one in the listing (``chain``)
 
-So the network vouches for the key and the owner for the rest; a supernode that keeps a record can forge neither.
+So the network vouches for the key and the owner for the rest; a supernode that keeps a record can forge nothing of it.
 Wall clock times are whole seconds since 1970.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from halloo.base.address import Address
 from halloo.base.errors import Refused, UsageError
+from halloo.messages.chain import LINK_SIZE, LONGEST_CHAIN, PULSE_EVERY, links_between
 from halloo.messages.name import MAX_NAME, folded
 from halloo.wire.command import (
     Shape,
@@ -25,6 +27,7 @@ from halloo.wire.command import (
     encode_shape,
     number,
     shape,
+    sparse_shape,
     text,
     wide,
 )
@@ -46,12 +49,13 @@ __all__ = [
     "credential_of",
     "issue",
     "list_entry",
+    "renewed",
 ]
 
 MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signature, twice over
 MAX_RECORD = 2_048  # bytes: a credential, a listing and a signature
 CLOCK_TOLERANCE = 300  # seconds that two machines' clocks may differ before a fresh credential is refused
-LEASE = 1_800.0  # seconds for which a record is believed that says where its owner is; he publishes it twice meanwhile
+LEASE = 1_800.0  # seconds from a sign of life for which its owner is believed to be on line; he shows two meanwhile
 _SIGNED_CLAIMS = b"halloo credential\n"
 _SIGNED_LISTING = b"halloo listing\n"
 
@@ -93,7 +97,7 @@ class SignedClaims(Shape):
     signature: bytes = blob(0x02, least=1, most=512)
 
 
-@shape
+@sparse_shape
 class Listing(Shape):
     """What a user publishes of himself.  ``version`` grows with each change; the higher one wins.
 
@@ -102,7 +106,8 @@ class Listing(Shape):
 
     ``state``: what reaching him needs, and no more, unless he shows his state to everybody.  ``presence``: it, sealed
     for those whom he allows to see it; ``watch``: a digest of the token by which he who holds the record knows them
-    (empty: nobody may watch); ``pulse``: a sign of life, the latest link of a chain (``overlay.presence``).
+    (empty: nobody may watch); ``pulse``: the first link of the chain of signs of life that follow (``chain``; empty:
+    none do).
     """
 
     version: int = number(0x01, most=1 << 60)
@@ -117,34 +122,52 @@ class Listing(Shape):
     email: bytes = blob(0x32, most=64, default=b"")
     watch: bytes = blob(0x33, most=16, default=b"")
     presence: bytes = blob(0x34, most=160, default=b"")
-    pulse: bytes = blob(0x35, most=16, default=b"")
-
-    def on_line(self, wall: float) -> bool:
-        """Whether its owner is on line, as far as it can tell at ``wall``, the seconds of the wall clock."""
-        return bool(self.state) and wall < self.issued + LEASE
+    pulse: bytes = blob(0x35, most=LINK_SIZE, default=b"")
 
 
-@shape
+@sparse_shape
 class Record(Shape):
-    """A directory record as it travels and is kept."""
+    """A directory record as it travels and is kept.
+
+    ``pulse``: the owner's latest sign of life, if there was one since the record was issued; not signed, for it leads
+    to the one in the listing.
+    """
 
     credential: bytes = blob(0x01, least=1, most=MAX_CREDENTIAL)
     listing: bytes = blob(0x02, least=1, most=1024)
     signature: bytes = blob(0x03, least=1, most=512)
+    pulse: bytes = blob(0x04, most=LINK_SIZE, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record that was opened and found true."""
+    """A record that was opened and found true.
+
+    ``seen``: the second of the wall clock at which its owner was there for certain, by the record or a sign of life.
+    """
 
     claims: Claims
     listing: Listing
     record: Record
+    seen: int
 
     @property
     def name(self) -> str:
         """The account name, folded."""
         return self.claims.name
+
+    @property
+    def pulse(self) -> bytes:
+        """The latest sign of life."""
+        return self.record.pulse or self.listing.pulse
+
+    def on_line(self, wall: float) -> bool:
+        """Whether its owner is on line, as far as it can tell at ``wall``, the seconds of the wall clock."""
+        return bool(self.listing.state) and wall < self.seen + LEASE
+
+    def as_new_as(self, version: int, seen: int) -> bool:
+        """Whether it is of this version with a sign of life from ``seen`` on, or of a higher one."""
+        return (self.listing.version, self.seen) >= (version, seen) or self.listing.version > version
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +200,21 @@ def list_entry(credential: bytes, listing: Listing, private: bytes, sign: Sign) 
     return Record(credential=credential, listing=body, signature=sign(private, _SIGNED_LISTING + body))
 
 
+def renewed(
+    entry: Entry, pulse: bytes, digest: Callable[[bytes], bytes], wall: float, most: int = LONGEST_CHAIN
+) -> Entry | None:
+    """A record with a later sign of life; None where this is none, or is more than ``most`` links away.
+
+    A verifier begins at the latest that he knows, so his work is a few digests.
+    """
+    begun, tick = entry.listing.issued // PULSE_EVERY, entry.seen // PULSE_EVERY
+    ahead = int(wall + CLOCK_TOLERANCE) // PULSE_EVERY - tick
+    links = links_between(digest, entry.pulse, pulse, min(most, ahead, begun + LONGEST_CHAIN - tick))
+    if not links:
+        return None
+    return replace(entry, record=replace(entry.record, pulse=pulse), seen=(tick + links) * PULSE_EVERY)
+
+
 def _nothing_is(_: Claims) -> bool:
     return False
 
@@ -191,6 +229,8 @@ class Notary:
     """``verify`` of the suite's network identity."""
     verify: Verify
     """``verify`` of the suite's identity."""
+    digest: Callable[[bytes], bytes]
+    """The suite's digest, of which the chains of signs of life are made."""
     revoked: Callable[[Claims], bool] = _nothing_is
     """What is known of keys that were called back before their time."""
 
@@ -228,13 +268,19 @@ class Notary:
     def record(self, record: Record, wall: float) -> Entry:
         """A record opened: the credential checked by the network's keys, the listing by the owner's.
 
+        A sign of life that proves nothing is dropped; the record is as good without it.
+
         Raises:
             Malformed, Refused: as ``credential``, or the listing is not signed by the owner.
         """
         claims = self.credential(record.credential, wall)
         if not self.verify(claims.key, record.signature, _SIGNED_LISTING + record.listing):
             raise Refused("the record is not signed by its owner")
-        return Entry(claims, decode_shape(Listing, record.listing), record)
+        listing = decode_shape(Listing, record.listing)
+        if not record.pulse:
+            return Entry(claims, listing, record, listing.issued)
+        bare = Entry(claims, listing, replace(record, pulse=b""), listing.issued)
+        return renewed(bare, record.pulse, self.digest, wall) or bare
 
 
 def _is_folded(name: str) -> bool:

@@ -3,6 +3,8 @@
     node                        supernode
       | --- Store ----------------> |  my record
       | <-- Stored ---------------- |
+      | --- Refresh --------------> |  it is still true: here is a sign of life
+      | <-- Stored ---------------- |
       | --- Search ---------------> |  who is called so?
       | <-- Found ----------------- |
       | --- AtlasAsked -----------> |  which blocks are there?
@@ -13,6 +15,8 @@ Search also goes in the open, to any supernode of the slot; so does what one sup
     supernode                   supernode of the slot
       | --- Keep -----------------> |
       | <-- Kept ------------------ |
+      | --- Refresh --------------> |
+      | <-- Kept ------------------ |
 
 A question in the open is as long as its answer may be, so that nobody makes a supernode shout at a third.
 """
@@ -22,6 +26,7 @@ from __future__ import annotations
 from halloo.base.address import Address
 from halloo.base.machine import Message
 from halloo.messages.block import Table
+from halloo.messages.chain import LINK_SIZE
 from halloo.messages.credential import Record
 from halloo.messages.log import SignedHead
 from halloo.wire.command import Form, addresses, blob, command, flag, nested, number, request_id, text, wide
@@ -35,6 +40,7 @@ __all__ = [
     "Found",
     "Keep",
     "Kept",
+    "Refresh",
     "Search",
     "Store",
     "Stored",
@@ -65,6 +71,20 @@ class Stored(Message):
     reason: str = text(0x02, most=200, default="")
     heads: tuple[SignedHead, ...] = nested(0x0A, SignedHead, most=1, default=())
     entry: int = number(0x0B, most=1 << 48, default=0)
+    request: int = request_id(default=0)
+
+
+@command(16, Form.REQUEST)
+class Refresh(Message):
+    """The record under ``key`` is still true.  ``pulse``: its owner's sign of life, the latest link of its chain.
+
+    Over a link from the owner to his supernode, which answers Stored; in the open, with a ``token``, to who holds the
+    record, who answers Kept.
+    """
+
+    key: bytes = wide(0x04)
+    pulse: bytes = blob(0x02, least=LINK_SIZE, most=LINK_SIZE)
+    token: bytes = wide(0x07, default=NO_TOKEN)
     request: int = request_id(default=0)
 
 
@@ -107,7 +127,10 @@ class Keep(Message):
 
 @command(0x57, Form.REPLY)
 class Kept(Message):
-    """``copies`` supernodes hold it now, or a newer one; 0: it is not mine to hold, or not true."""
+    """``copies`` supernodes hold it now, or a newer one; 0: it is not mine to hold, or not true.
+
+    Where ``others`` are not named, it is mine: a sign of life did not fit what I have, so bring me the whole record.
+    """
 
     copies: int = number(0x01, most=64)
     others: tuple[Address, ...] = addresses(0x03, most=4, default=())

@@ -63,7 +63,10 @@ class ProbeAccept(Message):
 
 @command(29, Form.REPLY)
 class ProbeRefuse(Message):
-    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``; ``wanted`` as in Pong."""
+    """Not now; try these, or me again after ``retry_after`` seconds, with this ``ticket``.
+
+    ``wanted`` as in Pong: who is ready to help need not wait until somebody takes him.
+    """
 
     supernodes: tuple[Address, ...] = addresses(0x02, most=20, default=())
     retry_after: int = number(0x03, most=3600, default=0)

@@ -13,7 +13,8 @@ Only who has the owner's secret of the day can read his state; only who shows a 
       | --- Unwatch -----> |                          |
 
     owner             his supernode            holders of his slot
-      | --- Store -------> | --- Keep --------------> |  a new state, or only a sign of life (``pulse``)
+      | --- Store -------> | --- Keep --------------> |  a new state
+      | --- Refresh -----> | --- Refresh -----------> |  only a sign of life
       | (lost)             | --- Unseen ------------> |  hearsay: his link has ended
       |                    |                          | --- Unseen --> the others of the slot, over their links
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from halloo.base.address import Address
 from halloo.base.machine import Message
+from halloo.messages.chain import LINK_SIZE
 from halloo.messages.credential import Record
 from halloo.wire.command import Form, Shape, addresses, blob, command, nested, number, request_id, shape, wide
 
@@ -48,7 +50,7 @@ __all__ = [
     "Wish",
 ]
 
-TOKEN_SIZE = 16  # bytes of a watch token, of its digest in the record, and of a pulse: nobody guesses 128 bits
+TOKEN_SIZE = 16  # bytes of a watch token and of its digest in the record: nobody guesses 128 bits
 KNOWN_BY = 8  # bytes of a sealed state that name it: they are drawn
 WISHES_AT_ONCE = 16  # in one message: some 600 bytes
 NOTICED_AT_ONCE = 2  # records in one message: some 1.6 kB, and never more than a frame takes
@@ -69,10 +71,10 @@ class Wish(Shape):
 
 @shape
 class Pulse(Shape):
-    """A sign of life: the next link of the chain that begins in the owner's record."""
+    """A sign of life: a later link of the chain that begins in the owner's record."""
 
     key: bytes = wide(0x01)
-    pulse: bytes = blob(0x02, least=TOKEN_SIZE, most=TOKEN_SIZE)
+    pulse: bytes = blob(0x02, least=LINK_SIZE, most=LINK_SIZE)
 
 
 @shape

@@ -74,7 +74,7 @@ class Descriptor(Shape):
     def notary(self) -> Notary:
         """Who checks this network's credentials."""
         suite = self.ways.suite
-        return Notary(self.id, (self.login_key,), suite.network_identity.verify, suite.identity.verify)
+        return Notary(self.id, (self.login_key,), suite.network_identity.verify, suite.identity.verify, suite.digest)
 
     def check(self) -> Descriptor:
         """Itself, if its signature holds.  Raises UsageError."""

@@ -123,7 +123,7 @@ class Node:
         self.confirmation = Confirmation(self.searches.inquiries, elsewhere, self.searches.atlas, rng)
         self._browses = Browses(persona.notary, suite.digest, self.searches.atlas, rng, requests, wall)
         self.publisher = Publisher(
-            self.id, persona.private, persona.credential, suite.identity.sign, rng, requests, wall
+            self.id, persona.private, persona.credential, suite.identity.sign, suite.digest, rng, requests, wall
         )
         self.buddies = Buddies(self, setup)
         self.publisher.showing = self.buddies.showing
@@ -261,7 +261,10 @@ class Node:
     def _to_probe(self, message: Any, sender: Any, now: float) -> Effects:
         if isinstance(sender, int) or self.roles.promotion.probed(message, sender, now):
             return []
-        return self.join.probed(message, sender, now)
+        out = self.join.probed(message, sender, now) + self.calls.probed(message, sender, now)
+        if isinstance(message, overlay.ProbeRefuse) and self.join.peer is None and isinstance(sender, Wire):
+            out += self.roles.wanted(message.wanted, sender.address, now)  # many stand in the line, and we could help
+        return out
 
     def _to_supernode(self, message: Message, sender: Any, now: float) -> Effects:
         if self.supernode is None:
@@ -314,7 +317,7 @@ class Node:
         """Our address has changed under us: whoever looks us up should hear of it."""
         out = self.join.receive(message, sender, now)
         if sender == self.join.peer:
-            out += self.roles.wanted(message.wanted, now)
+            out += self.roles.wanted(message.wanted, self.join.supernode, now)
         if message.observed is None or sender != self.join.peer:
             return out
         self.observed = message.observed
@@ -453,7 +456,8 @@ class Node:
     def _published(self, event: Published, now: float) -> Effects:
         record = self.publisher.record
         if event.copies and record is not None:
-            self.confirmation.stored(credential_of(self.persona.credential).name, event.version, record, now)
+            name = credential_of(self.persona.credential).name
+            self.confirmation.stored(name, event.version, event.seen, record, now, renewed=event.renewed)
         return []
 
     def _looked(self, event: Learnt | Doubted, now: float) -> Effects:
@@ -538,11 +542,13 @@ class Node:
         block.Differs: _to_supernode,
         block.Wanted: _to_supernode,
         block.Replicate: _to_supernode,
+        block.Alive: _to_supernode,
         block.Replicated: _to_supernode,
         block.Where: _to_directory,
         block.Here: _to_directory,
         directory.Search: _to_directory,
         directory.Keep: _to_directory,
+        directory.Refresh: _to_directory,
         directory.Kept: _kept,
         directory.Found: _found,
         directory.Store: _to_supernode,

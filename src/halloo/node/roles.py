@@ -22,7 +22,7 @@ from halloo.node.loopback import Loopback
 from halloo.overlay.admission import Admission
 from halloo.overlay.caps import Caps
 from halloo.overlay.join import Shifted
-from halloo.overlay.opinions import ASKED
+from halloo.overlay.opinions import ASKED, ROUNDS
 from halloo.overlay.promotion import Called, Consent, Dismissed, Lending, Promotion, Strength
 from halloo.overlay.retirement import Retired
 from halloo.overlay.roster import Registrar
@@ -198,12 +198,12 @@ class Roles:
 
     # --- what the node hears
 
-    def wanted(self, chance: int, now: float) -> Effects:
-        """Our supernode tells of a need; do others see it?"""
+    def wanted(self, chance: int, by: Address | None, now: float) -> Effects:
+        """The supernode at ``by`` tells of a need; do others see it?"""
         if not chance or not self.promotion.ready(now):
             return []
-        setup, own = self._setup, self._node.join.supernode
-        others = setup.cache.best(ASKED, setup.rng, now + setup.wall, (own,) if own is not None else ())
+        setup = self._setup
+        others = setup.cache.best(ASKED * ROUNDS, setup.rng, now + setup.wall, (by,) if by is not None else ())
         return self.promotion.wanted(chance, others, now)
 
     def pass_on(self, message: ReachPassed, sender: Any, now: float) -> Effects:

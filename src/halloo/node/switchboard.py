@@ -15,7 +15,7 @@ from enum import Enum
 from math import inf
 from random import Random
 
-from halloo.base.address import Address, Channel, Peer, Route
+from halloo.base.address import Address, Channel, Peer, Route, Wire
 from halloo.base.effects import Send, SendSound, Unlink
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Message, Numbers
@@ -25,6 +25,7 @@ from halloo.media.stream import Second, SoundStream
 from halloo.messages.call import Decline, Invite, Why
 from halloo.messages.credential import Party
 from halloo.messages.name import folded
+from halloo.messages.overlay import ProbeAccept, ProbeRefuse
 from halloo.messages.path import RelayGranted, RelayRefused
 from halloo.overlay.join import Join
 from halloo.overlay.search import SearchDone, Searches
@@ -280,6 +281,12 @@ class Switchboard:
 
         return self._of_ways(tell, now)
 
+    def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
+        """A supernode's answer to a probe, perhaps to one of a call that looks for a relay."""
+        if not isinstance(route, Wire):
+            return []
+        return self._of_ways(lambda ways: ways.probed(message, route.address, now), now)
+
     def relay_said(self, message: RelayGranted | RelayRefused, sender: Peer, now: float) -> Effects:
         """A relay's answer."""
         out = self._of_reaches(lambda reach: reach.receive(message, sender, now), now)
@@ -463,11 +470,19 @@ class Switchboard:
         known = join.cache.best(SPARE_RELAYS, self._rng, now + join.wall)
         return tuple(dict.fromkeys((*own, *join.scout.spares, *known)))
 
+    def _meeting_places(self, key: bytes) -> tuple[Address, ...]:
+        """All supernodes that we know, in an order that this pair of nodes alone has, and both of it have."""
+        pair = b"".join(sorted((self._key, key)))
+        rank = {one: self._digest(pair + str(one).encode()) for one in self._join.cache.addresses()}
+        return tuple(sorted(rank, key=rank.__getitem__))
+
     def _look_up(self, line: _Line, now: float) -> Effects:
         """No way leads to the other side any more: perhaps the directory knows where it is now."""
         if line.search is not None or now < line.looked_up_at + LOOK_UP_EVERY or line.call.state is not State.TALKING:
             return []
         line.looked_up_at = now
+        if line.ways is not None:
+            line.ways.standby.others = self._meeting_places(line.key)
         try:
             line.search, effects = self._searches.find(line.call.name, now)
         except UsageError:

@@ -1,7 +1,7 @@
 """The nodes that are attached to a supernode: who may come, who is there, who left.
 
     node                         supernode
-      | --- Probe ----------------> |  in the open, over UDP
+      | --- Probe ----------------> |  in the open, over UDP or a connection
       | <-- ProbeAccept / Refuse -- |
       | ===== link =============== |
       | --- Attach ---------------> |
@@ -154,7 +154,7 @@ class Clients:
         refuse = ProbeRefuse(
             supernodes=self.known()[: MANY if verdict.proven else FEW],
             retry_after=verdict.wait,
-            wanted=wanted,
+            wanted=self.wanted,
             ticket=verdict.ticket or None,
             request=message.request,
         )

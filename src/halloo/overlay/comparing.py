@@ -8,7 +8,9 @@
       | <-- Replicate, Wanted ------ |
       | --- Replicate -------------> |
 
-Whoever has got something goes on until nothing new comes; what the other refuses is not brought again and again.
+Whoever has got something goes on until nothing new comes; what the other refuses is not brought again and again.  Where
+two parts of a torn network become one again, each compares with all who are new to it: with a few drawn by lot, one of
+many would miss everything now and then, and tell old records for five minutes.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ COMPARE_SOON = 2.0  # seconds until the first one where a slot, or one who holds
 COMPARE_NEXT = 6.0  # seconds, about, between the first comparisons of a slot that is new: each with another holder
 WHEN_NEW = 4  # such comparisons, for some of the others may be as new
 WHEN_CHANGED = 2  # comparisons where one who holds it is new
+MOST_TURNS = 16  # holders of a slot that are compared with by turns after a change: all of them, as a rule
 COMPARE_AGAIN = 1.0  # seconds from the last record that a comparison brought until the next one
 BRINGS_WITHIN = 10.0  # seconds in which what was asked for comes
 TOLD_AT_ONCE = 256  # keys and versions in one message
@@ -55,6 +58,8 @@ class Comparing:
     """By slot that we hold, when it is compared next."""
     _more: dict[int, int] = field(default_factory=dict)
     """By slot, how many comparisons more are made soon, whatever the first one finds."""
+    _turns: dict[int, list[bytes]] = field(default_factory=dict)
+    """By slot, with whom these are made, before it is left to chance."""
     _holders: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     _brings: dict[Peer, float] = field(default_factory=dict)
     """Who was asked for records, and until when they come."""
@@ -66,11 +71,13 @@ class Comparing:
         self._holders = {slot: tuple(one.node for one in roster.held[slot]) for slot in slots}
         self._at = {slot: at for slot, at in self._at.items() if slot in self._holders}
         self._more = {slot: more for slot, more in self._more.items() if slot in self._holders}
+        self._turns = {slot: turns for slot, turns in self._turns.items() if slot in self._holders}
         for slot, holders in self._holders.items():
             if before.get(slot) == holders:
                 continue
             new = slot not in before
             self._more[slot] = max(self._more.get(slot, 0), WHEN_NEW if new else WHEN_CHANGED)
+            self._take_turns(slot, [node for node in holders if node not in before.get(slot, ())])
             self._sooner(slot, now + COMPARE_SOON * (0.5 + self.rng.random() * (1 if new else 5)))
         self._arm()
 
@@ -89,6 +96,8 @@ class Comparing:
         for slot in dict.fromkeys(slot_of(key, own.depth) for key in keys if own.covers(key)):
             if slot in self._at:
                 self._at[slot] = now + COMPARE_AGAIN
+                if slot in self._more:  # others may have done with us before we had this
+                    self._take_turns(slot, list(self._holders[slot]))
         self._arm()
 
     def receive(self, message: Compare | Differs | Wanted, sender: Peer, now: float) -> Effects:
@@ -112,11 +121,15 @@ class Comparing:
             if more > 1:
                 self._more[slot] = more - 1
             held = self.block.roster.held[slot]
-            fellows = [self.block.links[one.node] for one in held if one.node in self.block.links]
+            fellows = {one.node: self.block.links[one.node] for one in held if one.node in self.block.links}
             if fellows:
+                turns = [node for node in self._turns.pop(slot, ()) if node in fellows]
+                if turns[1:]:
+                    self._turns[slot] = turns[1:]
+                chosen = fellows[turns[0]] if turns else self.rng.choice(list(fellows.values()))
                 prefix = self._prefix(slot)
                 whole = _whole(self.directory.parts(prefix))
-                out.append(Send(self.rng.choice(fellows), Compare(depth=prefix.depth, bits=prefix.bits, parts=whole)))
+                out.append(Send(chosen, Compare(depth=prefix.depth, bits=prefix.bits, parts=whole)))
             elif len(held) > 1:
                 self._at[slot] = now + COMPARE_SOON  # the links do not stand yet
                 self._more[slot] = more
@@ -175,6 +188,14 @@ class Comparing:
             Send(peer, Replicate(records=tuple(entry.record for entry in entries[at : at + AT_ONCE]), request=0))
             for at in range(0, len(entries), AT_ONCE)
         ]
+
+    def _take_turns(self, slot: int, nodes: list[bytes]) -> None:
+        """Compare with each of these, in any order."""
+        turns = dict.fromkeys(self._turns.get(slot, ()))
+        fresh = [node for node in nodes if node != self.block.node and node not in turns]
+        self.rng.shuffle(fresh)
+        self._turns[slot] = [*turns, *fresh][:MOST_TURNS]
+        self._more[slot] = max(self._more.get(slot, 0), len(self._turns[slot]))
 
     def _prefix(self, slot: int) -> Prefix:
         prefix = self.block.roster.prefix

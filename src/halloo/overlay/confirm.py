@@ -2,7 +2,7 @@
 
     node                          holders of our own name's slot
       | --- Search ----------------> |  a moment after Stored, in the open
-      | <-- Found: our record ------ |  this version, or a newer one: well
+      | <-- Found: our record ------ |  this version with our latest sign of life, or a newer one: well
       | --- Keep ------------------> |  an older one, or none: it gets it from us (``handing.py``)
       | --- Search, to three ------> |  and our supernode a new one to store; look again, closer
       | <-- Found ------------------ |
@@ -33,6 +33,7 @@ from halloo.overlay.slots import key_of
 __all__ = ["Confirmation", "Doubted", "Pretended"]
 
 CONFIRM_AFTER = 2.0  # seconds from Stored to a look, and as long again as chance has it: others write as well
+CONFIRM_ALIVE = 150.0  # seconds more where it was a sign of life: holders gather it, are checked, and gather again
 CONFIRM_LATER = 20.0  # seconds to the next one where nobody could be asked, or too few answered
 CONFIRM_TRIES = 6  # looks at one supernode that came to nothing, before it is let be
 CONFIRM_ELSEWHERE = 60.0  # seconds to a look through another supernode, beside those that joining took: a handshake
@@ -69,6 +70,7 @@ class Confirmation:
     _record: Record | None = None
     _name: str = ""
     _version: int = 0
+    _seen: int = 0
     _new: bool = True
     """Whether this supernode has not been looked at yet."""
     _misses: int = 0
@@ -92,9 +94,9 @@ class Confirmation:
         self.handing.drop()
         self._drop()
 
-    def stored(self, name: str, version: int, record: Record, now: float) -> None:
-        """It says that it has stored a version of our record."""
-        self._name, self._version, self._record = name, version, record
+    def stored(self, name: str, version: int, seen: int, record: Record, now: float, *, renewed: bool = False) -> None:
+        """It says that it has stored a version of our record, or (``renewed``) a sign of life, of ``seen``."""
+        self._name, self._version, self._seen, self._record = name, version, seen, record
         again = self._misses == 1
         if self.supernode is None or not (self._new or again or self.rng.random() < CONFIRM_CHANCE):
             return
@@ -104,7 +106,7 @@ class Confirmation:
             self._asked.clear()
         self._new, self._tries = False, 0
         pause = CONFIRM_AFTER if self.open_to else CONFIRM_ELSEWHERE + self.took
-        self.look_at = now + pause * (1 + self.rng.random())
+        self.look_at = now + pause * (1 + self.rng.random()) + (CONFIRM_ALIVE if renewed else 0.0)
 
     def kept(self, message: Kept, sender: Peer | Route, now: float) -> Effects:
         """A holder to whom we have handed our record answers, in the open."""
@@ -119,7 +121,8 @@ class Confirmation:
         self.look_at = inf
         key = key_of(self.inquiries.digest, self._name)
         if not self.open_to:
-            self._number, asked, out = self.elsewhere.ask(key, self._asked, now, self._record, self._version)
+            ours = self._record, self._version, self._seen
+            self._number, asked, out = self.elsewhere.ask(key, self._asked, now, *ours)
             self._asked += [asked] if asked is not None else []
             return out
         holders = [one for one in self.atlas.holders(key) if one != self.supernode]
@@ -134,7 +137,7 @@ class Confirmation:
         if learnt.number != self._number or self.supernode is None:
             return []
         self._number = -1
-        if learnt.entry is not None and learnt.entry.listing.version >= self._version:
+        if learnt.entry is not None and learnt.entry.as_new_as(self._version, self._seen):
             self._misses = 0
             return []
         out = self._hand(learnt, now) if learnt.holders else []

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from halloo.messages.credential import Entry
+from halloo.messages.chain import links_between
+from halloo.messages.credential import Entry, renewed
 from halloo.messages.whitepages import fits
 from halloo.overlay.slots import KEY_BITS, Key, Prefix, key_of, mixed
 from halloo.overlay.wordindex import WordIndex
@@ -16,6 +17,7 @@ __all__ = ["KEEP_FOR", "Directory"]
 KEEP_FOR = 72 * 3600.0  # seconds: who was on line within 72 hours is found
 AHEAD = 86_400.0  # seconds that the clock of a record's owner may be ahead: others would be kept for ever
 CAPACITY = 50_000  # records; 700 bytes each, some 35 MB
+MOST_LINKS = 64  # digests that a sign of life alone is worth, each way: an hour's; who was away longer brings it whole
 PART_BITS = 5  # a slot is compared in 32 parts
 
 
@@ -36,7 +38,7 @@ class Directory:
 
     def store(self, entry: Entry, wall: float) -> bool:
         """Keep an entry; False when one as new is there already, or it is too old."""
-        if entry.listing.issued + KEEP_FOR < wall or entry.listing.issued > wall + AHEAD:
+        if entry.seen + KEEP_FOR < wall or entry.listing.issued > wall + AHEAD:
             return False
         key = key_of(self.digest, entry.name)
         held = self._entries.get(key)
@@ -52,10 +54,24 @@ class Directory:
             self._index.add(key, entry)
         return True
 
+    def renew(self, key: Key, pulse: bytes, wall: float) -> bool | None:
+        """Take a sign of life; whether it is new.  None: we have no record that it belongs to, or not this version."""
+        held = self._entries.get(key)
+        if held is None or held.pulse == pulse:
+            return None if held is None or not pulse else False
+        later = renewed(held, pulse, self.digest, wall, MOST_LINKS)
+        if later is None:
+            older = links_between(self.digest, pulse, held.pulse, MOST_LINKS)
+            return False if older else None
+        self._entries[key] = later
+        if key in self.watched:
+            self.fresh[key] = None
+        return True
+
     def find(self, key: Key, wall: float) -> Entry | None:
         """The entry under a key, if it is young enough."""
         held = self._entries.get(key)
-        if held is not None and held.listing.issued + KEEP_FOR < wall:
+        if held is not None and held.seen + KEEP_FOR < wall:
             self._drop(key)
             return None
         return held
@@ -76,12 +92,12 @@ class Directory:
     def forget(self, entry: Entry) -> None:
         """Keep this entry no longer."""
         key = key_of(self.digest, entry.name)
-        if self._entries.get(key) is entry:
+        if self.version(key) == entry.listing.version:
             self._drop(key)
 
     def expire(self, wall: float) -> None:
         """Forget what is too old."""
-        for key in [key for key, held in self._entries.items() if held.listing.issued + KEEP_FOR < wall]:
+        for key in [key for key, held in self._entries.items() if held.seen + KEEP_FOR < wall]:
             self._drop(key)
 
     def all(self) -> list[Entry]:
@@ -113,4 +129,4 @@ class Directory:
 
 
 def _age_key(entry: Entry) -> tuple[int, int]:
-    return entry.listing.version, entry.listing.issued
+    return entry.listing.version, entry.seen

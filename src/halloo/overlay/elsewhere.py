@@ -46,6 +46,7 @@ class _Question:
     record: Record | None = None
     """Our own record under that key, which is left there if it is not found."""
     version: int = 0
+    seen: int = 0
     request: int = -1
 
 
@@ -79,11 +80,18 @@ class Elsewhere:
         self.supernode, self.way = supernode, way if isinstance(way, Stream) else None
 
     def ask(
-        self, key: Key, but: list[Address], now: float, record: Record | None = None, version: int = 0
+        self,
+        key: Key,
+        but: list[Address],
+        now: float,
+        record: Record | None = None,
+        version: int = 0,
+        seen: int = 0,
     ) -> tuple[int, Address | None, Effects]:
         """Ask one whom we have not asked yet (``but``); its number in the Learnt that follows, and who is asked.
 
-        ``record``: our own, of that ``version``; who does not find it so new is asked to store it.  There is time for
+        ``record``: our own, of that ``version`` and with a sign of life of the second ``seen``; who does not find it so
+        new is asked to store it.  There is time for
         that, so it is any of many; otherwise the best known.
         Nobody is asked, where there is no other, or datagrams of ours pass: then a Learnt that knows nothing follows
         at once.
@@ -98,7 +106,7 @@ class Elsewhere:
         address = self.rng.choice(chosen)
         port = way.address.port if way.address.port in WEB else address.port
         peer = Peer(self.peers())
-        self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR, record, version)
+        self._questions[peer] = _Question(number, key, address, now + ELSEWHERE_FOR, record, version, seen)
         return number, address, [Link(peer, Stream(self.streams(), Address(address.host, port), way.proxied))]
 
     def up(self, peer: Peer, now: float) -> Effects:
@@ -124,7 +132,7 @@ class Elsewhere:
         del self._questions[sender]
         entry = record_under(question.key, message, self.notary, self.digest, now + self.wall)
         told = _told(question, entry, complete=message.complete or entry is not None, heard=1)
-        if question.record is None or (entry is not None and entry.listing.version >= question.version):
+        if question.record is None or (entry is not None and entry.as_new_as(question.version, question.seen)):
             return [Unlink(sender, "answered"), told]
         self._leaving[sender] = now + ELSEWHERE_FOR
         return [Send(sender, Store(record=(question.record,), request=self.requests() & 0xFFFF)), told]

@@ -156,7 +156,9 @@ class Inquiries:
             out = self._next(inquiry, now)
             return out if out or not self._all_heard(inquiry) else self._end(number, now)
         inquiry.answered[address] = entry.listing.version if entry is not None else 0
-        if entry is not None and (inquiry.best is None or inquiry.best.listing.version < entry.listing.version):
+        if entry is not None and (
+            inquiry.best is None or not inquiry.best.as_new_as(entry.listing.version, entry.seen)
+        ):
             inquiry.best = entry
         self._extend(inquiry, message.others)
         return self._weigh(number, inquiry, now)
@@ -180,7 +182,7 @@ class Inquiries:
         """Whether enough was heard."""
         best = inquiry.best
         if best is not None:
-            stale = bool(best.listing.state) and best.listing.issued + ONLINE_FOR < now + self.wall
+            stale = bool(best.listing.state) and best.seen + ONLINE_FOR < now + self.wall
             if not inquiry.thorough and not stale:
                 return self._end(number, now)
             if sum(1 for version in inquiry.answered.values() if version) >= THOROUGH:

@@ -9,6 +9,8 @@
       | --- Ping, while idle ------> |
 
 A round walks a ladder of rungs for several entries of the host cache: UDP, TCP to the same port, TCP 80, TCP 443.
+By default a Probe goes first over a connection, too: that costs a round trip, and no handshake is begun, which is the
+work, for which nobody has time.
 The classic ladder is the article's: 5 s for UDP, then TCP, 80, 443, 6 s of waiting, five rounds and out.  The
 default one is staggered, so that a node without UDP is on line in a second, and backs off with full jitter.
 
@@ -23,7 +25,8 @@ Where supernodes have more to do than they can, a node that is patient does what
       | --- Probe: ticket ---------> |
       | <-- ProbeAccept ------------ |
 
-It asks nobody before the time that he named; supernodes that a refusal names are asked next.
+It asks nobody else before the time that he named; supernodes that a refusal names are asked next.  While it waits for
+long it looks again now and then, and asks where it waits as well: there it hears who has come to help.
 
 When its supernode is lost, a node asks at once, first the spares that ``scout`` has kept warm: a person may stand
 before the phone, and who lost his supernode alone is on line again after a round trip and a handshake.  That many may
@@ -44,7 +47,7 @@ from math import inf
 from random import Random
 
 from halloo.base.address import Address, Peer, Route, Stream, Wire
-from halloo.base.effects import Link, Send, Unlink
+from halloo.base.effects import Link, Send, StreamClose, Unlink
 from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
 from halloo.messages.role import Move
@@ -66,6 +69,7 @@ ALONE = 1.5  # seconds that only the appointment is kept, before others are trie
 REFERRED = 8  # supernodes named in refusals that are tried in one round
 SOONEST = 0.5  # seconds before which no appointment is, whatever the supernode says
 LOOK_AGAIN = 5.0  # seconds, at least, between two looks for somebody with less to do while an appointment is waited for
+LOOK_MOST = 45.0  # seconds, at most: where lines are long, others step in
 HINTS_EVERY = 5.0  # seconds between two rounds that begin because the local network told of somebody
 SHUNNED_FOR = 3_600.0  # seconds for which a supernode is not asked that was caught lying
 MOST_SHUNNED = 64  # supernodes remembered for that
@@ -141,6 +145,9 @@ class _Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Probed:
+    address: Address
+    route: Wire | Stream
+    way: Way
     request: int
     at: float
     with_ticket: bool
@@ -174,7 +181,8 @@ class Join:
     _round: int = 0
     _steps: list[_Step] = field(default_factory=list)
     _order: Numbers = field(default_factory=Numbers)
-    _probes: dict[Address, _Probed] = field(default_factory=dict)
+    _probes: dict[Address | int, _Probed] = field(default_factory=dict)
+    """By address, or by the number of a connection."""
     _attempts: dict[Peer, _Attempt] = field(default_factory=dict)
     _tried: dict[Address, None] = field(default_factory=dict)
     _turned: dict[Address, None] = field(default_factory=dict)
@@ -222,7 +230,6 @@ class Join:
         out += self._drop_attempts()
         self.state, self.peer, self.supernode, self._moving = State.IDLE, None, None, False
         self._steps.clear()
-        self._probes.clear()
         self._promises.forget()
         self.timers.clear()
         self.scout.rest()
@@ -273,25 +280,25 @@ class Join:
 
     def probed(self, message: ProbeAccept | ProbeRefuse, route: Route, now: float) -> Effects:
         """An answer to a probe."""
-        if not isinstance(route, Wire):
+        if not isinstance(route, Wire | Stream):
             return []
-        if self.scout.hear(message, route.address, now):
+        if isinstance(route, Wire) and self.scout.hear(message, route.address, now):
             willing = isinstance(message, ProbeAccept)
             return self.returns.at_leisure(route.address, self.scout.spares, now) if willing else []
-        probe = self._probes.get(route.address)
+        probe = self._probes.get(_key(route))
         if probe is None or probe.request != message.request or self.state is not State.CLIMBING:
             return []
-        del self._probes[route.address]
-        self._silent.pop(route.address, None)
-        self._heard_by_udp = True
-        if isinstance(message, ProbeRefuse):
-            return self._refused(message, route.address, Way.UDP, now, has_place=probe.with_ticket)
-        if self._comes_to(route.address):
-            return []
+        del self._probes[_key(route)]
+        address, way = probe.address, probe.way
+        self._silent.pop(address, None)
+        self._heard_by_udp = self._heard_by_udp or way is Way.UDP
         held = self._held_until(now)
-        if held > now:
-            return self._plan(held, Way.UDP, route.address, now)
-        return self._attempt(route.address, route, Way.UDP, now, now - probe.at)
+        if isinstance(message, ProbeAccept) and held <= now and not self._comes_to(address, way):
+            return self._attempt(address, probe.route, way, now, now - probe.at)
+        out = _closed(probe.route)
+        if isinstance(message, ProbeRefuse):
+            return out + self._refused(message, address, way, now, has_place=probe.with_ticket)
+        return out if self._comes_to(address, way) else out + self._plan(held, way, address, now)
 
     def up(self, peer: Peer, now: float) -> Effects:
         """A link stands."""
@@ -411,6 +418,9 @@ class Join:
             self._round += 1  # one that only ever makes appointments is to be asked more and more seldom
             for at in (now, now + NO_ANSWER):
                 insort(self._steps, (at, self._order(), due.way, due.address))
+        waits = self._promises.appointment
+        if waits is not None and waits.way is Way.UDP and waits.at > begin + ladder.round:
+            insort(self._steps, (now, self._order(), Way.UDP, waits.address))
         for i, address in enumerate(one for one in entries if one != back):
             for at, way in ladder.rungs:
                 if way is not Way.PROXY or self.has_proxy:
@@ -438,9 +448,10 @@ class Join:
         out: Effects = []
         while self._steps and self._steps[0][0] <= now:
             _, order, way, address = self._steps.pop(0)
-            if self._promises.waits(address, now):
+            if self._promises.waits(address, now) and not self._promises.kept(address, way):
                 continue
-            if way is not Way.UDP and self._heard_by_udp and self.timings.patient:
+            needless = way is not Way.UDP and self._heard_by_udp and self.timings.patient
+            if needless and self._promises.way(address) is not way:
                 continue
             held = self._held_until(now)
             if held > now:
@@ -448,33 +459,46 @@ class Join:
                 continue
             if len(self._tried) < MOST_TRIED:
                 self._tried[address] = None
-            if way is Way.UDP:
-                if self.returns.holds(address, now) and not self._attempts:
-                    out += self._attempt(address, Wire(address), way, now)
-                elif not self._comes_to(address):
-                    out += self._probe(address, now)
-            elif not any(attempt.address == address and attempt.up for attempt in self._attempts.values()):
-                # A way that is still being tried is no reason to wait: a firewall may drop it without a word.
-                port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
-                there = Address(address.host, port)
-                out += self._attempt(address, Stream(self.streams(), there, proxied=way is Way.PROXY), way, now)
+            if way is Way.UDP and self.returns.holds(address, now) and not self._attempts:
+                out += self._attempt(address, Wire(address), way, now)
+            elif not self._comes_to(address, way):
+                out += self._probe(address, way, now)
         self.timers[Timer.STEP] = self._steps[0][0] if self._steps else inf
         return out
 
-    def _comes_to(self, address: Address) -> bool:
-        """Whether a handshake with a supernode is under way over UDP: there another would only be more work."""
-        return any(attempt.address == address and attempt.way is Way.UDP for attempt in self._attempts.values())
+    def _comes_to(self, address: Address, way: Way) -> bool:
+        """Whether a handshake with a supernode is under way, so that another by this way would only be more work.
+
+        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked
+        may never stand: that is no reason not to connect by the next rung.
+        """
+        asked = way is Way.UDP or self.timings.patient
+        return any(
+            attempt.address == address and (attempt.up or (asked and (attempt.way is Way.UDP) is (way is Way.UDP)))
+            for attempt in self._attempts.values()
+        )
 
     def _plan(self, at: float, way: Way, address: Address, now: float) -> Effects:
         """Take a rung later; what is due of the others now."""
         insort(self._steps, (at, self._order(), way, address))
         return self._step(now)
 
-    def _probe(self, address: Address, now: float) -> Effects:
-        request = self.requests() & 0xFFFF
-        ticket = self._promises.ticket(address)
-        self._probes[address] = _Probed(request, now, ticket is not None)
-        return [Send(Wire(address), Probe(ticket=ticket, request=request))]
+    def _probe(self, address: Address, way: Way, now: float) -> Effects:
+        """Ask whether we may come.
+
+        A way that is still being tried is no reason to wait with another one: a firewall may drop it without a word.
+        """
+        route: Wire | Stream = Wire(address)
+        if way is not Way.UDP:
+            if any(probe.address == address and probe.way is way for probe in self._probes.values()):
+                return []  # what is said over a connection arrives
+            port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
+            route = Stream(self.streams(), Address(address.host, port), proxied=way is Way.PROXY)
+            if not self.timings.patient:
+                return self._attempt(address, route, way, now)  # the article asks only over UDP
+        request, ticket = self.requests() & 0xFFFF, self._promises.ticket(address)
+        self._probes[_key(route)] = _Probed(address, route, way, request, now, ticket is not None)
+        return [Send(route, Probe(ticket=ticket, request=request))]
 
     def _attempt(self, address: Address, route: Route, way: Way, now: float, round_trip: float = 0.0) -> Effects:
         peer, ticket = Peer(self.peers()), self.returns.take(address, now) if way is Way.UDP else b""
@@ -486,9 +510,10 @@ class Join:
         return Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))
 
     def _held_until(self, now: float) -> float:
-        """Until when others wait, because a supernode has said over UDP that we may come, and we are coming."""
+        """Until when others wait, because a supernode has said that we may come, and we are coming."""
         hold = HOLD * 2 ** min(len(self._attempts) - 1, 3)  # where several take long, there is much to do everywhere
-        coming = [attempt.began + hold for attempt in self._attempts.values() if attempt.way is Way.UDP]
+        told = self.timings.patient  # the article connects without having asked
+        coming = [attempt.began + hold for attempt in self._attempts.values() if told or attempt.way is Way.UDP]
         return max((until for until in coming if until > now), default=now)
 
     # --- refusals
@@ -511,6 +536,8 @@ class Join:
             self._promises.offers[address] = promise
             self.timers[Timer.CHOOSE] = min(self.timers.get(Timer.CHOOSE, inf), now + GATHER)
             return out
+        if self._promises.again(promise):
+            return out
         out += self._give_back(self._promises.keep(promise))
         return out if self._attempts else [*out, *self._pause(now)]
 
@@ -527,8 +554,11 @@ class Join:
         return self._step(now)
 
     def _give_back(self, promise: Promise | None) -> Effects:
-        """A place that we do not need, because there is a sooner one, or we are on line: somebody else may have it."""
-        if promise is None:
+        """A place that we do not need, because there is a sooner one, or we are on line: somebody else may have it.
+
+        Where a connection would have to be made to say so, the place runs out by itself.
+        """
+        if promise is None or promise.way is not Way.UDP:
             return []
         return [Send(Wire(promise.address), Probe(only_asking=True, ticket=promise.ticket))]
 
@@ -541,7 +571,7 @@ class Join:
             return self._pause(now)
         del self._promises.offers[best.address]
         self.timers[Timer.CHOOSE] = now + NO_ANSWER
-        return self._probe(best.address, now)
+        return self._probe(best.address, best.way, now)
 
     # --- the end of a round
 
@@ -561,7 +591,6 @@ class Join:
         self.timers.clear()
         self.timers[Timer.PING] = now + self.timings.ping * (0.5 + self.rng.random() / 2)
         self._steps.clear()
-        self._probes.clear()
         self._silent.clear()
         out: Effects = self._give_back(self._promises.appointment)
         self._promises.forget()
@@ -573,13 +602,17 @@ class Join:
         return out if left is None else [*out, Shifted(left)]
 
     def _drop_attempts(self) -> list[Effect]:
+        """Nothing that is being tried is needed any more."""
         dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
         self._attempts.clear()
+        for probe in self._probes.values():
+            dropped += _closed(probe.route)
+        self._probes.clear()
         return dropped
 
     def _round_over(self, now: float) -> Effects:
-        for address in (*self._probes, *(attempt.address for attempt in self._attempts.values())):
-            self._silent[address] = None
+        self._silent |= dict.fromkeys(probe.address for probe in self._probes.values())
+        self._silent |= dict.fromkeys(attempt.address for attempt in self._attempts.values())
         if self._moving:
             return self._stay(now)
         self._round += 1
@@ -590,7 +623,6 @@ class Join:
         return self._pause(now)
 
     def _stop_climbing(self) -> Effects:
-        self._probes.clear()
         self._steps.clear()
         self._promises.offers.clear()
         self.timers.clear()
@@ -606,8 +638,17 @@ class Join:
             until = now + self.rng.random() * most
         appointment = self._promises.appointment
         if appointment is not None:
-            until = min(appointment.at, now + max(LOOK_AGAIN, (appointment.at - now) / 2))
+            until = min(appointment.at, now + min(LOOK_MOST, max(LOOK_AGAIN, (appointment.at - now) / 2)))
         elif self.timings.patient:
             until = self._promises.first_of(self.cache.addresses(), now) or until
         self.timers[Timer.ROUND] = until
         return out
+
+
+def _key(route: Wire | Stream) -> Address | int:
+    return route.address if isinstance(route, Wire) else route.number
+
+
+def _closed(route: Wire | Stream) -> Effects:
+    """A connection over which no link is made."""
+    return [StreamClose(route.number)] if isinstance(route, Stream) else []

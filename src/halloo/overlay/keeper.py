@@ -8,6 +8,14 @@
       | <- Stored |                   |                       |
       |           | --- Keep -------> (two of the others, so that no single one can pretend)
 
+A record that is only as true as before is not written anew: its owner's sign of life goes the same way (``pulses``).
+
+    node      supernode            holder                others who hold the slot
+      | Refresh > | --- Refresh ----> | --- Alive: many ----> |  within a minute
+      | <- Stored | <-- Kept -------- |                       |
+      |           | --- Keep -------> |  where it has another record, or none
+      |           | --- Refresh ----> (two of the others, later: who was told already does nothing)
+
 Those who hold a slot compare what they hold, too (``comparing``).  Every record is opened before it is kept: who brings
 it is not believed.  The higher version wins everywhere.
 """
@@ -24,12 +32,13 @@ from halloo.base.address import Address, Peer, Route, Wire
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError
 from halloo.base.machine import Effects, Event, Message, Numbers, Timers
-from halloo.messages.block import Compare, Differs, Replicate, Replicated, Wanted
+from halloo.messages.block import Alive, Compare, Differs, Replicate, Replicated, Wanted
 from halloo.messages.credential import Entry, Notary, Record
-from halloo.messages.directory import Keep, Kept, Stored
+from halloo.messages.directory import Keep, Kept, Refresh, Stored
 from halloo.overlay.block import Block
 from halloo.overlay.comparing import COMPARE_SOON, Comparing
 from halloo.overlay.directory import Directory
+from halloo.overlay.pulses import GATHER_FOR, Pulses
 from halloo.overlay.slots import Key, key_of, slot_of
 
 __all__ = ["Keeper", "Written"]
@@ -41,6 +50,8 @@ KEPT_WITHIN = 4.0  # seconds in which one has to
 CHECKS = 2  # other holders that are asked to keep what one says it keeps
 HANDED_TO = 2  # holders that say they keep what was handed on before it is forgotten here: one may lie
 CHECK_AFTER = 0.5  # seconds from his answer to those checks
+REFERRED = 2  # holders named to who brings a sign of life to the wrong one: the answer is no longer than the question
+CHECK_ALIVE = GATHER_FOR + 15.0  # seconds to them where it was a sign of life: by then he has told the others of it
 MAX_WRITES = 2_048  # under way at once; who comes beyond them hears that we are busy
 HAND_ON_EVERY = 0.5  # seconds between rounds of handing on
 HANDED_ON = 10  # records in one round: 7 kB/s
@@ -100,6 +111,10 @@ class _Errand:
     copies: int = 0
     handed_on: bool = False
     """It is none of ours: once it is kept elsewhere, we forget it."""
+    alive: bool = False
+    """Only a sign of life, as long as nobody needs the whole record."""
+    whole: list[Address] = field(default_factory=list)
+    """Who had not got that record, and was brought it."""
 
 
 def _nothing_read(_: str) -> int:
@@ -120,6 +135,7 @@ class Keeper:
     """From a name to the number of its newest entry in the login servers' log, as far as we have read."""
     directory: Directory = field(init=False)
     comparing: Comparing = field(init=False)
+    pulses: Pulses = field(init=False)
     timers: Timers = field(default_factory=Timers)
     _spreads: dict[int, _Spread] = field(default_factory=dict)
     _errands: dict[bytes, _Errand] = field(default_factory=dict)
@@ -127,13 +143,14 @@ class Keeper:
     def __post_init__(self) -> None:
         self.directory = Directory(self.digest)
         self.comparing = Comparing(self.block, self.directory, self.rng)
+        self.pulses = Pulses(self.block, self.directory, self.wall)
 
     @property
     def wake_at(self) -> float:
         """When ``wake`` has something to do."""
         spreads = min((spread.until for spread in self._spreads.values()), default=inf)
         errands = min((min(one.until, one.again) for one in self._errands.values()), default=inf)
-        return min(self.timers.next, self.comparing.wake_at, spreads, errands)
+        return min(self.timers.next, self.comparing.wake_at, self.pulses.wake_at, spreads, errands)
 
     # --- intents
 
@@ -156,6 +173,17 @@ class Keeper:
         if len(self._errands) >= MAX_WRITES:
             return [Send(asker, Stored(copies=0, reason="too busy; try again", request=request))]
         return self._run(entry, key, asker, request, now)
+
+    def renew(self, entry: Entry, asker: Peer, request: int, now: float) -> Effects:
+        """Bring a sign of life of one of our nodes, whose record this is, where it belongs; the answer is a Stored."""
+        key = key_of(self.digest, entry.name)
+        if not self.holds(key):
+            if len(self._errands) >= MAX_WRITES:
+                return [Send(asker, Stored(copies=0, reason="too busy; try again", request=request))]
+            return self._run(entry, key, asker, request, now, alive=True)
+        if self.pulses.take(key, entry.pulse, now):
+            return [Send(asker, self._stored(1, entry.name, request))]
+        return self._spread(entry, key, asker, request, b"", now)
 
     def holds(self, key: Key) -> bool:
         """Whether we are one of those who hold a key."""
@@ -201,6 +229,14 @@ class Keeper:
             return [Send(route, Kept(copies=0, others=others, token=message.token, request=message.request))]
         return self._spread(entry, key, route, message.request, message.token, now)
 
+    def refresh(self, message: Refresh, route: Route, now: float) -> Effects:
+        """Somebody brings us, in the open, a sign of life of whose record we may hold."""
+        key = int.from_bytes(message.key, "big")
+        holds = self.holds(key)
+        others = () if holds else tuple(self.candidates(key)[:REFERRED])
+        copies = 1 if holds and self.pulses.take(key, message.pulse, now) else 0
+        return [Send(route, Kept(copies=copies, others=others, token=message.token, request=message.request))]
+
     def kept(self, message: Kept, address: Address, now: float) -> Effects:
         """One of those who should hold a record answers."""
         errand = self._errands.get(message.token)
@@ -208,8 +244,13 @@ class Keeper:
             return []
         if errand.checks >= 0 and address in errand.answered:
             return []
+        if errand.alive and not message.copies and not message.others and address not in errand.whole:
+            errand.whole.append(address)  # it holds the slot, but not this record: it gets it, and so do the next ones
+            return [self._please(message.token, errand, address)]
         if message.copies:
             errand.holders.append(address)
+        elif errand.checks < 0 and address in errand.answered:
+            return []  # he has refused before
         if address not in errand.answered:
             errand.answered.append(address)
         for other in message.others:
@@ -223,7 +264,8 @@ class Keeper:
         if not message.copies:
             return self._ask(message.token, errand, now)
         errand.copies, errand.checks = message.copies, CHECKS
-        errand.again, errand.until = now + CHECK_AFTER, now + CHECK_AFTER + 2 * KEEP_AGAIN
+        errand.again = now + (CHECK_ALIVE if errand.alive and not errand.handed_on else CHECK_AFTER)
+        errand.until = errand.again + 2 * KEEP_AGAIN
         return self._told(errand)
 
     def receive(self, message: Message, sender: Peer, now: float) -> Effects:
@@ -239,6 +281,8 @@ class Keeper:
                 return [Send(sender, Replicated(held=held, request=message.request))]
             case Replicated():
                 return self._replicated(message, sender)
+            case Alive():
+                return self.pulses.receive(message, now)
             case Compare() | Differs() | Wanted():
                 return self.comparing.receive(message, sender, now)
         return []
@@ -246,6 +290,7 @@ class Keeper:
     def wake(self, now: float) -> Effects:
         """Do what is due."""
         out: Effects = self.comparing.wake(now) if self.comparing.wake_at <= now else []
+        out += self.pulses.wake(now) if self.pulses.wake_at <= now else []
         due = self.timers.due(now)
         if Timer.HAND_ON in due:
             out += self._hand_on(now)
@@ -319,12 +364,22 @@ class Keeper:
     # --- to another slot
 
     def _run(
-        self, entry: Entry, key: Key, asker: Peer | None, request: int, now: float, *, handed_on: bool = False
+        self,
+        entry: Entry,
+        key: Key,
+        asker: Peer | None,
+        request: int,
+        now: float,
+        *,
+        handed_on: bool = False,
+        alive: bool = False,
     ) -> Effects:
         token = self.rng.randbytes(8)
         candidates = self.candidates(key)
-        until = now + KEPT_WITHIN
-        errand = _Errand(entry, key, asker, request, candidates, until, now + KEEP_AGAIN, handed_on=handed_on)
+        if alive and not handed_on:
+            self.rng.shuffle(candidates)  # another one each time: who keeps it to himself is found out by the next
+        until, again = now + KEPT_WITHIN, now + KEEP_AGAIN
+        errand = _Errand(entry, key, asker, request, candidates, until, again, handed_on=handed_on, alive=alive)
         if not self.block.roster.prefix.covers(key):
             errand.knowing = self.block.atlas.knowing(key)
             self.rng.shuffle(errand.knowing)
@@ -343,7 +398,11 @@ class Keeper:
         return [self._please(token, errand, address)]
 
     def _please(self, token: bytes, errand: _Errand, address: Address) -> Send:
-        return Send(Wire(address), Keep(record=(errand.entry.record,), token=token, request=self.requests() & 0xFFFF))
+        request, entry = self.requests() & 0xFFFF, errand.entry
+        if errand.alive and not errand.whole:
+            key = errand.key.to_bytes(8, "big")
+            return Send(Wire(address), Refresh(key=key, pulse=entry.pulse, token=token, request=request))
+        return Send(Wire(address), Keep(record=(entry.record,), token=token, request=request))
 
     def _check(self, token: bytes, errand: _Errand) -> Effects:
         """Ask others of the slot for the same: who has it does nothing, who has not was not told."""
@@ -386,7 +445,7 @@ class Keeper:
                 self.timers[Timer.HAND_ON] = now + HAND_ON_EVERY
                 break
             left -= 1
-            out += self._run(entry, key, None, 0, now, handed_on=True)
+            out += self._run(entry, key, None, 0, now, handed_on=True, alive=bool(entry.pulse))  # most have it already
         else:
             if left < HANDED_ON:
                 self.timers[Timer.HAND_ON] = now + KEPT_WITHIN  # look whether all were taken

@@ -1,9 +1,9 @@
 """Whether a block has too few supernodes, or too many, and how likely each candidate should step in.  Pure.
 
 Every member says in its standing how many nodes it has, how many more it would take, how many of its nodes are ready to
-help, and how many hosts it lately had no room for.  From that each member computes the same need.  It tells its ready
-nodes the chance with which one of them should become a supernode: need / candidates, so that as many come as are
-wanted, though nobody speaks with anybody about it.
+help, how many hosts it lately had no room for, and how long the line before it is.  From that each member computes the
+same need.  It tells its ready nodes the chance with which one of them should become a supernode: need / candidates, so
+that as many come as are wanted, though nobody speaks with anybody about it.  Those who stand in the line hear it, too.
 
 What a member says of itself may be a lie.  Up to three of ten who lie, each as he likes, move the need by a share of
 the block, never to all or nothing: nobody counts for more than twice what the larger of the others have, and of hosts
@@ -28,6 +28,8 @@ SMALL_BLOCK = 6  # members of a block where only half as much is: chance easily 
 # up to LEAST nothing is held back: one too many costs less than a minute with "not found" from too few
 MOST = 0.5  # chance told at most: a single liar does not make supernodes of all his nodes at once
 REFUSED = 1.0  # refused hosts that count at most, as a multiple of the nodes there are: who refuses may be lied to
+PATIENCE = 60.0  # seconds that a line may be long before there are too few who take others in
+AT_MOST = 1.0  # of the members, how many more are wanted at a time because lines are long
 LIARS = 0.3  # of the members, how many may say what they like of themselves
 TIMES = 2.0  # what the larger of the others have, for how much of it a member counts at most
 
@@ -51,6 +53,10 @@ class Burdened(Protocol):
     def refused(self) -> int:
         """Hosts that it lately had no room for."""
 
+    @property
+    def line(self) -> int:
+        """Seconds for which who comes to it now would have to wait."""
+
 
 def shortage(members: Iterable[Burdened]) -> int:
     """How many more members a block should have."""
@@ -60,7 +66,7 @@ def shortage(members: Iterable[Burdened]) -> int:
     waiting = min(_believed([one.refused for one in known]), REFUSED * max(clients, mean))
     short = (1 + SPARE) * (clients + waiting) - places
     unheard = round(waiting / mean / 2)  # so many wait, whatever room others claim; some have found it since
-    return max(ceil(short / mean), unheard, LEAST - len(known), 0)
+    return max(ceil(short / mean), unheard, _slow(known), LEAST - len(known), 0)
 
 
 def chance(members: Iterable[Burdened]) -> int:
@@ -70,7 +76,7 @@ def chance(members: Iterable[Burdened]) -> int:
     if not ready:
         return 0  # who says for the first time that he is ready hears the chance the next time: then he is counted
     part = GENTLY * len(known) / (len(known) + SMALL_BLOCK)
-    called = max(part * shortage(known), GENTLY * (LEAST - len(known)))
+    called = max(part * shortage(known), GENTLY * _slow(known), GENTLY * (LEAST - len(known)))
     return min(round(MOST * MILLION), round(called * MILLION / ready))
 
 
@@ -80,6 +86,14 @@ def surplus(members: Iterable[Burdened]) -> int:
     clients, places = _sums(known)
     mean = max(1.0, places / max(1, len(known)))
     return max(0, min(int((places - (1 + MUCH) * clients) / mean), len(known) - KEPT))
+
+
+def _slow(known: Sequence[Burdened]) -> int:
+    """How many more there should be so that nobody stands for long: people wait, and lines are rare, so it is not asked
+    for gently.
+    """
+    line = _believed([one.line for one in known])
+    return ceil(min(AT_MOST, line / PATIENCE - 1) * len(known)) if line > PATIENCE else 0
 
 
 def _believed(values: Sequence[int]) -> int:

@@ -1,13 +1,11 @@
-"""What a presence secret gives: a seal for the state, a token for who may watch, and a chain of signs of life.  Pure.
+"""What a presence secret gives: a seal for the state, and a token for who may watch.  Pure.
 
     secret, epoch --> token --> digest of the token, in the record      a holder of the record knows who may watch
     secret, salt  --> a key for one sealed state                        he cannot read it, for he has only the token
-    root --> ... --> pulse --> pulse --> first pulse, in a record       each minute one link back towards the root
 
 The state is sealed under a key of its own each time, made with a fresh salt: nothing has to be counted across restarts.
-The chain is what makes "on line" have an age that nobody can renew but its owner: a pulse that leads to an earlier one
-by ``n`` digests was made ``n`` minutes after it, by who knows the root; so neither a holder nor one of those who are
-allowed to watch can pretend that somebody is still there.
+How old "on line" is, says the record's chain of signs of life (``messages.chain``): neither a holder nor one of those
+who are allowed to watch can pretend that somebody is still there.
 """
 
 from __future__ import annotations
@@ -21,15 +19,11 @@ from halloo.messages.credential import Presence
 from halloo.messages.presence import TOKEN_SIZE
 
 __all__ = [
-    "LONGEST_CHAIN",
     "MAX_MOOD",
-    "PULSE_EVERY",
     "SALT_SIZE",
     "SECRET_SIZE",
     "Shown",
     "Sight",
-    "linked",
-    "links_between",
     "mark",
 ]
 
@@ -38,8 +32,6 @@ MAX_MOOD = 80  # characters of a mood
 MAX_MOOD_BYTES = 121  # of them in UTF-8: what the one size of a sealed state leaves
 SHOWN_SIZE = 128  # bytes of every state before it is sealed: its size tells nothing
 SALT_SIZE = 16  # bytes: drawn for each sealed state
-PULSE_EVERY = 60  # seconds of the wall clock for one link of the chain
-LONGEST_CHAIN = 1_440  # links: a day; then a new one is begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +97,3 @@ class Sight:
 def mark(digest: Callable[[bytes], bytes], token: bytes) -> bytes:
     """What the record has of a token."""
     return digest(b"halloo watch token\n" + token)[:TOKEN_SIZE]
-
-
-def linked(digest: Callable[[bytes], bytes], pulse: bytes, links: int) -> bytes:
-    """``links`` links further from the root of a chain."""
-    for _ in range(links):
-        pulse = digest(b"halloo pulse\n" + pulse)[:TOKEN_SIZE]
-    return pulse
-
-
-def links_between(digest: Callable[[bytes], bytes], earlier: bytes, later: bytes, most: int) -> int:
-    """How many links lie between two pulses of one chain; 0 where they are equal, or ``later`` does not lead there."""
-    if len(earlier) != TOKEN_SIZE or len(later) != TOKEN_SIZE:
-        return 0
-    for links in range(1, min(most, LONGEST_CHAIN) + 1):
-        later = linked(digest, later, 1)
-        if later == earlier:
-            return links
-    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from halloo.base.address import Address
@@ -59,10 +59,20 @@ class Promises:
         kept = [self.appointment.address] if self.appointment is not None else []
         return {*kept, *(address for address, told in self._told.items() if told.at > now)}
 
+    def kept(self, address: Address, way: Way) -> bool:
+        """Whether our appointment is there: then we may ask how long it still is."""
+        held = self.appointment
+        return held is not None and (held.address, held.way) == (address, way)
+
     def ticket(self, address: Address) -> bytes | None:
         """What a supernode told us to come back with."""
         told = self._told.get(address)
         return (told.ticket or None) if told is not None else None
+
+    def way(self, address: Address) -> Way | None:
+        """By which way a supernode told us something."""
+        told = self._told.get(address)
+        return told.way if told is not None else None
 
     def due(self, now: float) -> Promise | None:
         """The appointment, if its time has come; it is no longer one then."""
@@ -71,6 +81,15 @@ class Promises:
             return None
         self.appointment = None
         return due
+
+    def again(self, promise: Promise) -> bool:
+        """Whether this is our appointment, told once more: it is sooner, perhaps, but nobody is put off for ever."""
+        held = self.appointment
+        if held is None or (held.address, held.ticket) != (promise.address, promise.ticket):
+            return False
+        self.appointment = replace(promise, at=min(held.at, promise.at))
+        self.hear(self.appointment)
+        return True
 
     def keep(self, promise: Promise) -> Promise | None:
         """A place is kept for us: the soonest is our appointment, and the other, if there is one, not needed."""

@@ -47,6 +47,7 @@ RESTS_FOR = 3_600.0  # seconds after serving before a node serves again
 WEIGHED_EVERY = 600.0  # seconds between looks at whether the block could do without us
 IDLE_FOR = 7_200.0  # seconds for which it has to, before anybody leaves: a day has its hours
 LEAVE_AT_ONCE = 0.005  # of a block, who leaves between two such looks at most: its number drifts, it does not jump
+DRAWS_EVERY = 20.0  # seconds in which a node draws once whether it steps in, however many tell it of the need
 MOST_TOLD = 0.5  # chance that is believed at most, whatever our supernode says
 MAX_WRITTEN = 2_048  # hosts remembered that we wrote to; who writes to more is proved less easily, never wrongly
 MAX_PROOFS = 16  # third nodes remembered that reached us
@@ -138,6 +139,7 @@ class Promotion:
     _in_vain: int = 0
     """Third nodes that were asked to reach us since one did."""
     _rests_until: float = -inf
+    _draws_at: float = -inf
     _surplus_since: float = inf
 
     def __post_init__(self) -> None:
@@ -252,9 +254,10 @@ class Promotion:
         return []
 
     def wanted(self, chance: int, others: Sequence[Address], now: float) -> Effects:
-        """Our supernode says with which chance, in millionths, who is ready should serve; ``others`` may deny it."""
-        if not chance or not self.ready(now) or not self.opinions.believes(now):
+        """A supernode says with which chance, in millionths, who is ready should serve; ``others`` may deny it."""
+        if not chance or now < self._draws_at or not self.ready(now) or not self.opinions.believes(now):
             return []
+        self._draws_at = now + DRAWS_EVERY
         if self.rng.random() >= min(MOST_TOLD, chance / 1_000_000):
             return []
         return self.opinions.ask(others, now)
@@ -268,9 +271,12 @@ class Promotion:
         out: Effects = []
         for timer in self.timers.due(now):
             out += self._ask(now) if timer is Timer.PROVE else self._weigh(now)
-        if self.opinions.until <= now and self.opinions.count(now) and self.ready(now):
-            assert self.reached_at is not None
-            out.append(Called(self.reached_at))
+        if self.opinions.until <= now:
+            further = self.opinions.again(now)
+            if not further and self.opinions.count(now) and self.ready(now):
+                assert self.reached_at is not None
+                out.append(Called(self.reached_at))
+            out += further
         return out
 
     # --- inside

@@ -45,6 +45,7 @@ class Member:
     clients: int = 0
     ready: int = 0
     refused: int = 0
+    line: int = 0
 
 
 def network_of(address: Address) -> bytes:
@@ -124,6 +125,7 @@ class Registrar:
             standing.clients,
             standing.ready,
             standing.refused,
+            standing.line,
         )
 
 

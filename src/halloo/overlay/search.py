@@ -75,6 +75,8 @@ class _Query:
     """When another supernode is asked, because nobody can be asked in the open."""
     asked: list[Address] = field(default_factory=list)
     """Which others were."""
+    nobody_left: bool = False
+    """Whether there was no other that could be asked, when one was wanted last."""
     thorough: bool = False
     request: int = -1
     inquiry: int = -1
@@ -227,6 +229,7 @@ class Searches:
         query.elsewhere_at = inf
         query.inquiry, asked, out = self.elsewhere.ask(query.key, query.asked, now)
         query.asked += [asked] if asked is not None else []
+        query.nobody_left = asked is None
         return self._follow(out, now)
 
     def _heard_elsewhere(self, number: int, query: _Query, learnt: Learnt, now: float) -> Effects:
@@ -236,7 +239,7 @@ class Searches:
             return self._done(number, query, learnt.entry, complete=True, now=now)
         if learnt.heard and len(query.asked) >= OTHER_OPINIONS and query.request < 0:
             return self._done(number, query, None, query.complete and learnt.complete, now)
-        if len(query.asked) < OTHER_OPINIONS and (learnt.heard or query.asked):
+        if len(query.asked) < OTHER_OPINIONS and query.asked and not query.nobody_left:
             return self._ask_elsewhere(query, now)
         if query.request < 0 and self.supernode is not None:
             return self._done(number, query, None, query.complete and not query.asked, now)

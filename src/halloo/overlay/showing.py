@@ -15,21 +15,11 @@ from halloo.base.errors import UsageError
 from halloo.crypto.suite import Digest, Seal
 from halloo.messages.credential import Listing, Presence
 from halloo.messages.name import folded
-from halloo.overlay.presence import (
-    LONGEST_CHAIN,
-    PULSE_EVERY,
-    SALT_SIZE,
-    SECRET_SIZE,
-    Shown,
-    Sight,
-    linked,
-    mark,
-)
+from halloo.overlay.presence import SALT_SIZE, SECRET_SIZE, Shown, Sight, mark
 
 __all__ = ["MAX_ALLOWED", "Showing"]
 
 MAX_ALLOWED = 200  # users that one may allow to see his presence: each is given a new secret when one is denied
-ROOT_SIZE = 16  # bytes of the root of a chain of signs of life
 
 
 @dataclass(slots=True)
@@ -57,9 +47,6 @@ class Showing:
     """Whether something has to be kept that was not yet."""
     _sealed: bytes = b""
     _shown: Shown | None = None
-    _root: bytes = b""
-    _ends: int = 0
-    """The tick of the clock at which the chain has come to its root."""
 
     # --- intents
 
@@ -108,14 +95,25 @@ class Showing:
         epoch = self.sight.epoch if self.sight is not None else 0
         return [name for name, given in self.allowed.items() if given < epoch]
 
-    def afresh(self) -> None:
-        """Seal the state anew with the next record: whoever doubts that we are here shall see that we are."""
-        self._sealed = b""
-
     # --- what the record says
 
+    @property
+    def lives(self) -> bool:
+        """Whether signs of life may be shown to everybody: not while those who watch see him off line."""
+        return not self.leaving and not (self.invisible and self.sight is not None and self.allowed)
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What the record says of it: while it is the same, a sign of life says enough."""
+        shown = self.state, self.invisible, self.everybody, self.mood
+        return *shown, self.leaving, bool(self.allowed), self.sight
+
     def filled(self, listing: Listing) -> Listing:
-        """A listing with what its owner shows, at the second at which it is issued."""
+        """A listing with what its owner shows, at the second at which it is issued.
+
+        Who is seen on line gets a new seal each time: a new record has a new chain of signs of life, and those who
+        watch are told of it.
+        """
         hidden = self.invisible or not self.everybody
         state = Presence.OFFLINE if self.leaving else Presence.ONLINE if hidden else self.state
         if self.sight is None or not self.allowed:
@@ -123,17 +121,13 @@ class Showing:
         seen = Presence.OFFLINE if self.leaving or self.invisible else self.state
         self.since = self.since or listing.issued
         shown = Shown(seen, listing.issued if self.leaving else self.since, self.mood)
-        tick = listing.issued // PULSE_EVERY
-        worn = bool(seen) and not tick <= self._ends <= tick + LONGEST_CHAIN
-        if not self._sealed or shown != self._shown or worn:
-            self._root, self._ends = self.rng.randbytes(ROOT_SIZE), tick + LONGEST_CHAIN
+        if not self._sealed or shown != self._shown or seen:
             salt = self.rng.randbytes(SALT_SIZE)
             seal, size = self.seal, self.seal_key_size
             self._sealed = self.sight.sealed(shown, self.name, salt, self.digest, seal, size)
             self._shown = shown
-        pulse = linked(self.digest, self._root, self._ends - tick) if seen else b""
         watched = mark(self.digest, self.sight.token(self.digest))
-        return replace(listing, state=state, watch=watched, presence=self._sealed, pulse=pulse)
+        return replace(listing, state=state, watch=watched, presence=self._sealed)
 
     def _renew(self, wall: float) -> None:
         """Epochs are seconds of the wall clock: who has lost his secret does not begin below the last one again."""

@@ -25,12 +25,15 @@ RESTATE_EVERY = 2.0  # seconds between answers to who says that we have gone: ou
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Nodes that a supernode would still take, has, and had no room for; of them, those that are ready to help."""
+    """Nodes that a supernode would still take, has, and had no room for; of them, those that are ready to help; and the
+    seconds that its line is long.
+    """
 
     room: int = 0
     clients: int = 0
     ready: int = 0
     refused: int = 0
+    line: int = 0
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class Stance:
             clients=self.load.clients,
             ready=self.load.ready,
             refused=self.load.refused,
+            line=self.load.line,
         )
         self._me = self.registrar.own(standing)
         self._restated_at = now

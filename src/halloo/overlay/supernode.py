@@ -33,6 +33,7 @@ from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Message, Numbers
 from halloo.messages.block import (
     PADDING,
+    Alive,
     Beat,
     Compare,
     Differs,
@@ -48,7 +49,7 @@ from halloo.messages.block import (
     mark_of,
     pairs_of,
 )
-from halloo.messages.credential import Entry, Notary, Party, Record
+from halloo.messages.credential import Entry, Notary, Party, Record, renewed
 from halloo.messages.directory import (
     TABLES,
     AtlasAsked,
@@ -56,6 +57,7 @@ from halloo.messages.directory import (
     Found,
     Keep,
     Kept,
+    Refresh,
     Search,
     Store,
     Stored,
@@ -92,6 +94,7 @@ ATLAS_MESSAGES = (
 OTHERS = 4  # holders told to who finds nothing
 LOOK_EVERY = 2.0  # seconds between looks at our load and the block's need
 STEPS = 8  # of our room: a load is told when it has changed by one of them
+LINE_STEP = 15.0  # seconds by which the length of our line is told
 TELL_AFTER = 10.0  # seconds, at least, between two tellings of our load
 PASSED = 2  # supernodes, and nodes of ours, that are asked to reach a node: it may have written to all supernodes
 PASS_EVERY = 20.0  # seconds, at least, between two such questions of one node
@@ -147,6 +150,8 @@ class Supernode:
     watchdesk: WatchDesk = field(init=False)
     _shown: dict[Peer, Key] = field(default_factory=dict)
     """Which of our nodes let somebody watch them, and the keys of their records."""
+    _stored: dict[Peer, Entry] = field(default_factory=dict)
+    """The records that our nodes have given us, with their latest signs of life."""
     _browsing: dict[int, _Browsing] = field(default_factory=dict)
     retirement: Retirement = field(init=False)
     look_at: float = inf
@@ -237,6 +242,7 @@ class Supernode:
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended."""
         self._parties.pop(peer, None)
+        self._stored.pop(peer, None)
         for number in [number for number, one in self._browsing.items() if one.peer == peer]:
             self.browses.drop(number)
             del self._browsing[number]
@@ -269,6 +275,8 @@ class Supernode:
                 return self.clients.left(message, sender)
             case Store():
                 return self._store(message, sender, now)
+            case Refresh():
+                return self._refresh(message, sender, now)
             case Search():
                 return self._search(message, sender, now)
             case WordSearch():
@@ -283,7 +291,7 @@ class Supernode:
                 return self._pass_on(message, sender, route, now)
             case Mesh() | Meshed() | Beat() | Summary() | News() | AtlasTold():
                 return self._follow(self.block.receive(message, sender, now), now)
-            case Replicate() | Replicated() | Compare() | Differs() | Wanted():
+            case Replicate() | Replicated() | Alive() | Compare() | Differs() | Wanted():
                 if sender not in self.block.links.values():
                     raise PeerError("records from somebody who is not known as a supernode")
                 return self._follow(self.keeper.receive(message, sender, now), now)
@@ -301,6 +309,8 @@ class Supernode:
                 return [Send(route, answer)] if answer is not None else []
             case Keep():
                 return self._follow(self.keeper.keep(message, route, now), now)
+            case Refresh():
+                return self.keeper.refresh(message, route, now)
             case Where():
                 here, out = self.block.asked(message, now)
                 return [Send(route, here), *self._follow(out, now)]
@@ -342,7 +352,8 @@ class Supernode:
 
     def _load(self, now: float) -> Load:
         clients = self.clients
-        return Load(clients.room, len(clients), clients.ready, clients.refused(now))
+        line = clients.admission.backlog(now) if clients.admission is not None else 0.0
+        return Load(clients.room, len(clients), clients.ready, clients.refused(now), int(line // LINE_STEP * LINE_STEP))
 
     def _look(self, now: float) -> None:
         """Tell the others of our load where it has changed; tell our nodes how much they are needed."""
@@ -352,6 +363,7 @@ class Supernode:
         changed = abs(load.room - told.room) >= step or abs(load.clients - told.clients) >= step
         changed |= load.refused > 2 * told.refused or load.refused < told.refused // 2
         changed |= load.ready > 2 * told.ready or load.ready < (told.ready + 1) // 2
+        changed |= load.line > 2 * told.line or load.line < told.line // 2
         changed |= bool(load.room) != bool(told.room)
         if changed and now >= self._told_at + TELL_AFTER:
             self._told_at = now
@@ -392,7 +404,21 @@ class Supernode:
             self._shown[sender] = key_of(self.digest, entry.name)
         else:
             self._shown.pop(sender, None)
+        self._stored[sender] = entry
         return [RecordKept(entry), *self._follow(self.keeper.write(entry, sender, message.request, now), now)]
+
+    def _refresh(self, message: Refresh, sender: Peer, now: float) -> Effects:
+        """One of our nodes shows that it is there, and that what it has stored is true."""
+        wall, entry, request = now + self.wall, self._stored.get(sender), message.request
+        later = renewed(entry, message.pulse, self.digest, wall) if entry is not None else None
+        if later is None:
+            return [Send(sender, Stored(copies=0, reason="the whole record is needed", request=request))]
+        try:
+            self.notary.stands(later.claims, wall)
+        except PeerError as fault:
+            return [Send(sender, Stored(copies=0, reason=str(fault)[:200], request=request))]
+        self._stored[sender] = later
+        return self._follow(self.keeper.renew(later, sender, request, now), now)
 
     def _search(self, message: Search, sender: Peer, now: float) -> Effects:
         if sender in self.block.links.values():

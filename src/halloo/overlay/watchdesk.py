@@ -23,7 +23,7 @@ from halloo.base.address import Address, Peer, Wire
 from halloo.base.effects import Send
 from halloo.base.errors import PeerError
 from halloo.base.machine import Alarms, Effects, Numbers
-from halloo.messages.credential import Entry, Notary
+from halloo.messages.credential import Entry, Notary, renewed
 from halloo.messages.presence import (
     KNOWN_BY,
     NOTICED_AT_ONCE,
@@ -39,7 +39,7 @@ from halloo.messages.presence import (
     Wish,
 )
 from halloo.overlay.block import Block
-from halloo.overlay.presence import PULSE_EVERY, links_between, mark
+from halloo.overlay.presence import mark
 from halloo.overlay.slots import Key, key_of
 from halloo.overlay.watches import LEASE
 
@@ -55,7 +55,6 @@ CHECK_WITHIN = 12.0  # seconds after the first holder told of a change in which 
 PASS_WITHIN = 0.1  # seconds in which changes for one node are gathered
 PULSES_WITHIN = 60.0  # seconds in which signs of life are
 MAX_COOKIES_KEPT = 2_048  # holders whose cookie is remembered
-SLACK = 5  # links that a pulse may be ahead of our clock
 MAX_WATCH_ASKED = 4_096  # questions to holders that are not answered yet
 
 Topic = tuple[Key, bytes]
@@ -79,9 +78,6 @@ class _Topic:
     failed: dict[Address, None] = field(default_factory=dict)
     """Who was of no use, since all were tried."""
     entry: Entry | None = None
-    pulse: bytes = b""
-    pulsed_at: int = 0
-    """The second of the wall clock that the pulse is of."""
     doubted_at: int = 0
     check_at: float = inf
 
@@ -150,7 +146,7 @@ class WatchDesk:
                 self._alarms[topic] = now + ASK_WITHIN
             elif held.entry.listing.presence[:KNOWN_BY] != wish.known:
                 self._tell(client, topic, now, record=True)
-            elif held.pulse and held.pulse != held.entry.listing.pulse:
+            elif held.entry.record.pulse:
                 self._tell(client, topic, now, pulse=True)
         if not own:
             del self._by_client[client]
@@ -344,26 +340,28 @@ class WatchDesk:
         held = self._topics[topic]
         holder, version = held.holders[address], entry.listing.version
         holder.version = max(holder.version, version)
-        if held.entry is not None and held.entry.listing.version >= version:
+        if held.entry is not None and held.entry.as_new_as(version, entry.seen):
+            return True
+        if held.entry is not None and held.entry.listing.version == version:
+            self._lives(topic, entry, now)
             return True
         if held.entry is not None or len(held.holders) > 1:
             held.check_at = min(held.check_at, now + CHECK_WITHIN)
             self._alarms[topic] = self._due(held)
-        held.entry, held.pulse = entry, entry.listing.pulse
-        held.pulsed_at, held.doubted_at = entry.listing.issued, 0
+        held.entry, held.doubted_at = entry, 0
         for client in held.clients:
             self._tell(client, topic, now, record=True)
         return True
 
     def _pulse(self, topic: Topic, pulse: bytes, now: float) -> None:
+        entry = self._topics[topic].entry
+        later = renewed(entry, pulse, self.digest, now + self.wall) if entry is not None else None
+        if later is not None:
+            self._lives(topic, later, now)
+
+    def _lives(self, topic: Topic, later: Entry, now: float) -> None:
         held = self._topics[topic]
-        if held.entry is None or not held.pulse:
-            return
-        most = int(now + self.wall - held.pulsed_at) // PULSE_EVERY + SLACK
-        links = links_between(self.digest, held.pulse, pulse, most)
-        if not links:
-            return
-        held.pulse, held.pulsed_at = pulse, (held.pulsed_at // PULSE_EVERY + links) * PULSE_EVERY
+        held.entry = later
         for client in held.clients:
             self._tell(client, topic, now, pulse=True)
 
@@ -394,8 +392,8 @@ class WatchDesk:
         held = {topic: self._topics[topic] for topic in self._by_client.get(client, {})}
         entries = {topic: one.entry for topic, one in held.items() if one.entry is not None}
         records = [entries[topic].record for topic in news.records if topic in entries]
-        told = [topic for topic in (*news.records, *news.pulses) if topic in entries]
-        beats = {topic[0]: held[topic].pulse for topic in told if held[topic].pulse != entries[topic].listing.pulse}
+        told = [topic for topic in news.pulses if topic in entries and topic not in news.records]
+        beats = {topic[0]: entries[topic].pulse for topic in told}
         pulses = [Pulse(key=key.to_bytes(8, "big"), pulse=pulse) for key, pulse in beats.items()]
         doubtful = [topic for topic in (*news.doubts, *news.records) if topic in held and held[topic].doubted_at]
         doubts = [Doubt(key=topic[0].to_bytes(8, "big"), at=held[topic].doubted_at) for topic in doubtful]

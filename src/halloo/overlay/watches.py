@@ -8,7 +8,7 @@
       | <-- Noticed: record -------- |  where his token is the one that the record knows; otherwise nothing
       | --- NoticeHeard -----------> |
       | <-- Noticed: record -------- |  its state has changed; said again until it is heard
-      | <-- Noticed: pulse --------- |  it was only written again
+      | <-- Noticed: pulse --------- |  its owner has only shown a sign of life
       | <-- Noticed: doubt --------- |  its owner's supernode says Unseen
 
 What a watcher has not heard yet is a difference between two states, not a queue: who was away for a while is told the
@@ -231,7 +231,7 @@ class Watches:
             return False
         listing = entry.listing
         doubted = self._doubted.get(key, (0, 0))[0] == listing.version != beside.doubted
-        return beside.blob != listing.presence or bool(listing.pulse and beside.pulse != listing.pulse) or doubted
+        return beside.blob != listing.presence or bool(entry.pulse and beside.pulse != entry.pulse) or doubted
 
     def _tell_all(self, key: Key, now: float) -> None:
         """A record that is watched has changed, or is doubted."""
@@ -270,9 +270,9 @@ class Watches:
             beside.said += 1
             listing = entry.listing
             if beside.blob != listing.presence:
-                records.append((key, entry.record, listing.presence, listing.pulse))
-            elif beside.pulse != listing.pulse and listing.pulse:
-                pulses.append((key, listing.pulse))
+                records.append((key, entry.record, listing.presence, entry.pulse))
+            elif beside.pulse != entry.pulse and entry.pulse:
+                pulses.append((key, entry.pulse))
             version, at = self._doubted.get(key, (0, 0))
             if version == listing.version != beside.doubted:
                 doubts.append((key, at, version))

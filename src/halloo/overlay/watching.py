@@ -24,10 +24,11 @@ from halloo.base.effects import Send
 from halloo.base.errors import PeerError, UsageError
 from halloo.base.machine import Effects, Event, Numbers
 from halloo.crypto.suite import Digest, Seal
+from halloo.messages.chain import PULSE_EVERY, links_between
 from halloo.messages.credential import Entry, Notary, Presence, Record
 from halloo.messages.name import folded
 from halloo.messages.presence import KNOWN_BY, WISHES_AT_ONCE, Noticed, Unwatch, Watch, Wish
-from halloo.overlay.presence import PULSE_EVERY, Sight, links_between, mark
+from halloo.overlay.presence import Sight, mark
 from halloo.overlay.publish import AGAIN
 from halloo.overlay.slots import Key, key_of
 
@@ -250,9 +251,9 @@ class Watching:
             shown = sight.opened(listing.presence, name, self.digest, self.seal, self.seal_key_size)
         except PeerError:
             return []
-        buddy.version, buddy.blob, buddy.pulse = listing.version, listing.presence, listing.pulse
+        buddy.version, buddy.blob, buddy.pulse = listing.version, listing.presence, entry.pulse
         buddy.state, buddy.mood, buddy.since = shown.state, shown.mood, shown.since
-        buddy.as_of, buddy.doubted_at = min(listing.issued, int(now + self.wall)), 0
+        buddy.as_of, buddy.doubted_at = min(entry.seen, int(now + self.wall)), 0
         buddy.ask_at, buddy.tries = inf, 0
         return self._tell(name, now)
 

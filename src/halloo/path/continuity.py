@@ -26,6 +26,7 @@ from random import Random
 from halloo.base.address import Address, Channel, Peer, Route, Stream, Wire
 from halloo.base.effects import Patience, Release, Reroute, Send, SendOnce
 from halloo.base.machine import Effects, Event, Message, Timers
+from halloo.messages.overlay import ProbeAccept, ProbeRefuse
 from halloo.messages.path import (
     MAX_HINTS,
     MeetAt,
@@ -219,6 +220,10 @@ class Continuity:
                 return self._echoed(message, route, now)
         return []
 
+    def probed(self, message: ProbeAccept | ProbeRefuse, address: Address, now: float) -> Effects:
+        """A supernode's answer to a probe, perhaps of ours."""
+        return self.standby.probed(message, address, now)
+
     def relay_said(self, message: RelayGranted | RelayRefused, sender: Peer, now: float) -> Effects:
         """A relay's answer."""
         out: Effects = []
@@ -256,7 +261,9 @@ class Continuity:
 
     def attached(self, supernode: tuple[Peer, Address] | None, way: Route | None) -> Effects:
         """We have another supernode, or none."""
-        self.standby.supernode, self.standby.way = supernode, way
+        self.standby.supernode = supernode
+        if way is not None:  # while there is none, we reach others as we have reached the last one
+            self.standby.way = way
         return self.hints() if supernode is not None else []
 
     def wake(self, now: float) -> Effects:

@@ -18,6 +18,7 @@ _OF_CLIENTS = frozenset(
         *("Pong", "Ack of Ping", "Stored", "Ack of Store", "Attached", "Ack of Attach"),
         *("HelloAnswer", "ProbeAccept", "RenewAnswer", "Ack of Finish"),
         *("Keep", "Kept", "Replicate", "Replicated", "Ack of Replicate", "Ack of Replicated"),
+        *("Refresh", "Ack of Refresh", "Alive", "Ack of Alive"),
     }
 )
 """What a supernode says because of each node that is attached to it, or, which is as many, whose record it holds."""

@@ -6,13 +6,13 @@ first has found; only what depends on him, time and revocations, is looked at ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from halloo.base.errors import Refused
 from halloo.login.accounts import AccountsInMemory
 from halloo.login.log import WriteEntry
-from halloo.messages.credential import CLOCK_TOLERANCE, Claims, Entry, Notary, Record
+from halloo.messages.credential import CLOCK_TOLERANCE, Claims, Entry, Notary, Record, renewed
 from halloo.messages.log import EntryKind, LogEntry
 
 __all__ = ["IndexedAccounts", "SharedNotary", "shared_notary"]
@@ -39,14 +39,21 @@ class SharedNotary(Notary):
         return claims
 
     def record(self, record: Record, wall: float) -> Entry:
-        """See ``Notary``."""
+        """See ``Notary``.  A sign of life is compared with the latest that was found true."""
         entry = self.records.get(record.signature)
-        if entry is None or (entry.record is not record and entry.record != record):
+        if entry is None or not _same(entry.record, record):
             entry = Notary.record(self, record, wall)
             _keep(self.records, record.signature, entry)
             return entry
         self._now(entry.claims, wall)
-        return entry
+        if record.pulse == entry.record.pulse:
+            return entry
+        later = renewed(entry, record.pulse, self.digest, wall) if record.pulse else None
+        if later is not None:
+            self.records[record.signature] = later
+            return later
+        bare = replace(entry, record=replace(record, pulse=b""), seen=entry.listing.issued)
+        return renewed(bare, record.pulse, self.digest, wall) or bare if record.pulse else bare
 
     def remember(self, entry: Entry) -> None:
         """Know what a record says that was made here: nobody has to open it for the first time."""
@@ -59,9 +66,15 @@ class SharedNotary(Notary):
             raise Refused("the credential was revoked: its owner changed the password, or logged out everywhere")
 
 
+def _same(one: Record, other: Record) -> bool:
+    """Whether two records are one but for their signs of life."""
+    return one is other or (one.credential, one.listing) == (other.credential, other.listing)
+
+
 def shared_notary(notary: Notary) -> SharedNotary:
     """One that remembers; every ``replace`` of it remembers the same."""
-    return SharedNotary(notary.network, notary.keys, notary.verify_network, notary.verify, notary.revoked)
+    whose = notary.network, notary.keys
+    return SharedNotary(*whose, notary.verify_network, notary.verify, notary.digest, notary.revoked)
 
 
 def _keep(held: dict[bytes, T], key: bytes, value: T) -> None:

@@ -1,7 +1,8 @@
 """What was said in a world of minds, and how many bytes that would be on the wire.
 
-Nothing is encoded there.  Of each kind of message some are, as the modern suite would send them, and the mean counts
-for all.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes each, are not in them.
+Nothing is encoded there.  Of each kind of message some are, as the modern suite would send them, and each counts for
+those that were not since the one before.  Bytes are those of datagrams' content: the heads of IP and UDP, 28 bytes
+each, are not in them.
 """
 
 from __future__ import annotations
@@ -59,12 +60,14 @@ class Tally:
         seen = self._seen[kind] = self._seen.get(kind, 0) + 1
         if seen > SAMPLES and seen % EVERY:
             return
+        weight = 1 if seen <= SAMPLES else EVERY
         try:
             size = len(encode_command(message, compressed=True, network=self.network))
         except ValueError:
             return  # a bound of the wire that a world of minds does not have
-        self._sum[kind] = self._sum.get(kind, 0) + on_wire(size + RECORD_GROWS * _records(message), sealed=sealed)
-        sampled = self._sampled[kind] = self._sampled.get(kind, 0) + 1
+        size = on_wire(size + RECORD_GROWS * _records(message), sealed=sealed)
+        self._sum[kind] = self._sum.get(kind, 0) + weight * size
+        sampled = self._sampled[kind] = self._sampled.get(kind, 0) + weight
         self._names[kind.__name__] = self._sum[kind] / sampled
 
     def size(self, name: str) -> float:
@@ -94,7 +97,7 @@ def _records(message: Message) -> int:
 def _handshake() -> dict[str, float]:
     """Bytes of the three messages of a handshake, and of the renewal of a link's keys, in the modern suite."""
     suite, rng = MODERN, Random(1)
-    notary = Notary(bytes(8), (b"",), suite.network_identity.verify, suite.identity.verify)
+    notary = Notary(bytes(8), (b"",), suite.network_identity.verify, suite.identity.verify, suite.digest)
     persona = Persona(suite, notary, suite.identity.make(rng), b"", rng)
     begins = Initiator(persona, 1)
     answers = Responder(persona, 2, begins.hello)

@@ -12,10 +12,13 @@ from halloo.base.errors import Malformed
 __all__ = ["Reader", "Writer", "varint"]
 
 MAX_NUMBER = (1 << 64) - 1  # what the widest number on the wire can be
+_SHORT = tuple(bytes([value]) for value in range(0x80))
 
 
 def varint(value: int) -> bytes:
     """The variable-length form of ``value`` (0 to 2^64 - 1)."""
+    if 0 <= value < 0x80:  # most are this short
+        return _SHORT[value]
     if not 0 <= value <= MAX_NUMBER:
         raise ValueError(f"{value} does not fit a 64-bit number")
     out = bytearray()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, TypeVar, cast, dataclass_transform
 
@@ -50,6 +50,7 @@ __all__ = [
     "request_id",
     "rules_of",
     "shape",
+    "sparse_shape",
     "split_commands",
     "text",
     "wide",
@@ -72,6 +73,10 @@ class Shape:
     __slots__ = ()
 
 
+NEVER: Any = object()
+"""What no field holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldRule:
     """How one field is written: kind and id of its object, and the bounds of its value."""
@@ -83,6 +88,8 @@ class FieldRule:
     many: bool = False
     inner: type[Shape] | None = None
     boolean: bool = False
+    absent: Any = NEVER
+    """What it holds where it is left out: not written with that, and malformed where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,8 @@ _NOTHING: Any = dataclasses.MISSING
 
 
 def _field(rule: FieldRule, default: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"rule": rule})
+    absent = default if rule.boolean or default is None else NEVER
+    return dataclasses.field(default=default, metadata={"rule": replace(rule, absent=absent)})
 
 
 def number(key: int, *, most: int = (1 << 64) - 1, default: Any = _NOTHING) -> Any:
@@ -113,7 +121,7 @@ def number(key: int, *, most: int = (1 << 64) - 1, default: Any = _NOTHING) -> A
 
 
 def flag(key: int, *, default: Any) -> Any:
-    """Yes or no, written as the number 1 or left out."""
+    """Yes or no, written as the number 1 or left out; ``default`` is no."""
     return _field(FieldRule(key, (Kind.NUMBER,), most=1, boolean=True), default)
 
 
@@ -161,9 +169,13 @@ T = TypeVar("T")
 S = TypeVar("S", bound=Shape)
 
 
-def _declare(declared: type[T]) -> type[T]:
+def _declare(declared: type[T], *, sparse: bool = False) -> type[T]:
     made = dataclass(frozen=True, slots=True, kw_only=True)(declared)
-    rules = {f.name: f.metadata["rule"] for f in dataclasses.fields(cast(Any, made)) if "rule" in f.metadata}
+    fields = [f for f in dataclasses.fields(cast(Any, made)) if "rule" in f.metadata]
+    rules: dict[str, FieldRule] = {f.name: f.metadata["rule"] for f in fields}
+    if sparse:
+        absent = {f.name: f.default for f in fields if f.default is not _NOTHING}
+        rules = {name: replace(rule, absent=absent.get(name, NEVER)) for name, rule in rules.items()}
     keys = [rule.key for rule in rules.values()]
     if len(set(keys)) != len(keys):
         raise TypeError(f"{declared.__name__} gives two fields the same object id")
@@ -180,6 +192,16 @@ def _declare(declared: type[T]) -> type[T]:
 def shape(declared: type[T]) -> type[T]:
     """Declare a shape that travels inside commands or letters."""
     return _declare(declared)
+
+
+@dataclass_transform(
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(number, flag, wide, text, blob, address, addresses, numbers, nested, request_id),
+)
+def sparse_shape(declared: type[T]) -> type[T]:
+    """Declare a shape that is mostly empty: what holds its default is left out, so a value has one form."""
+    return _declare(declared, sparse=True)
 
 
 @dataclass_transform(
@@ -254,7 +276,7 @@ def _objects(value: object, rules: Mapping[str, FieldRule]) -> ObjectList:
     out: ObjectList = []
     for name, rule in rules.items():
         held = getattr(value, name)
-        if held is None or (rule.boolean and not held):
+        if held == rule.absent:
             continue
         for item in held if rule.many else (held,):
             if not _within(rule, item) or (rule.many and len(held) > rule.most):
@@ -358,14 +380,14 @@ def _values(kind: type[Any], objects: ObjectList) -> dict[str, Any]:
             item = _make(rule.inner, _values(rule.inner, cast(ObjectList, held)))
         elif not _within(rule, item):
             raise Malformed(f"{name}.{field_name} is out of its bounds")
-        if rule.boolean:
-            item = bool(item)
         if rule.many:
             values.setdefault(field_name, []).append(item)
             if len(values[field_name]) > rule.most:
                 raise Malformed(f"{name} holds more than {rule.most} of {field_name}")
         elif field_name in values:
             raise Malformed(f"{name} holds two of {field_name}")
+        elif item == rule.absent:
+            raise Malformed(f"{name}.{field_name} is written, and holds what it would hold if it were left out")
         else:
-            values[field_name] = item
+            values[field_name] = bool(item) if rule.boolean else item
     return {key: tuple(held) if type(held) is list else held for key, held in values.items()}

@@ -24,7 +24,7 @@ from enum import IntEnum
 
 from halloo.base.address import Address
 from halloo.base.errors import Malformed
-from halloo.wire.buffer import Reader, Writer
+from halloo.wire.buffer import Reader, Writer, varint
 
 __all__ = [
     "MAX_DEPTH",
@@ -62,6 +62,9 @@ class Kind(IntEnum):
     ADDRESS6 = 7
 
 
+NUMBER, WIDE, ADDRESS4, TEXT, BLOB, OBJECTS, NUMBERS, ADDRESS6 = map(int, Kind)
+"""The same as plain numbers, to compare with: an enumeration's are slow, and each object is compared."""
+
 Value = int | bytes | Address | str | tuple[int, ...] | list["Object"]
 Object = tuple[Kind, int, Value]
 ObjectList = list[Object]
@@ -74,27 +77,27 @@ def encode_objects(objects: Iterable[Object]) -> bytes:
     body = list(objects)
     out.byte(RAW).varint(len(body))
     for kind, key, value in body:
-        out.byte(kind).varint(key)
-        match kind, value:
-            case Kind.NUMBER, int():
-                out.varint(value)
-            case Kind.WIDE, bytes() if len(value) == 8:
-                out += value
-            case (Kind.ADDRESS4 | Kind.ADDRESS6), Address():
-                out.address(value)
-            case Kind.TEXT, str():
-                out.text(value)
-            case Kind.BLOB, bytes():
-                out.varint(len(value))
-                out += value
-            case Kind.OBJECTS, list():
-                out += encode_objects(value)
-            case Kind.NUMBERS, tuple():
-                out.varint(len(value))
-                for number in value:
-                    out.varint(number)
-            case _:
-                raise ValueError(f"object {key} is of kind {kind.name} but holds {value!r}")
+        out.append(kind)
+        out += varint(key)
+        if kind == BLOB and isinstance(value, bytes):
+            out += varint(len(value))
+            out += value
+        elif kind == NUMBER and isinstance(value, int):
+            out += varint(value)
+        elif kind == TEXT and isinstance(value, str):
+            out.text(value)
+        elif kind == WIDE and isinstance(value, bytes) and len(value) == 8:
+            out += value
+        elif kind in (ADDRESS4, ADDRESS6) and isinstance(value, Address):
+            out.address(value)
+        elif kind == OBJECTS and isinstance(value, list):
+            out += encode_objects(value)
+        elif kind == NUMBERS and isinstance(value, tuple):
+            out += varint(len(value))
+            for number in value:
+                out += varint(number)
+        else:
+            raise ValueError(f"object {key} is of kind {kind.name} but holds {value!r}")
     return bytes(out)
 
 
@@ -118,24 +121,23 @@ def _object(reader: Reader, depth: int, inner: Inner | None) -> Object:
     kind, key = reader.byte(), reader.varint()
     if key > MAX_ID:
         raise Malformed(f"object id {key} is out of range")
-    match kind:
-        case Kind.NUMBER:
-            return Kind.NUMBER, key, reader.varint()
-        case Kind.WIDE:
-            return Kind.WIDE, key, reader.take(8)
-        case Kind.ADDRESS4:
-            return Kind.ADDRESS4, key, reader.address(4)
-        case Kind.TEXT:
-            return Kind.TEXT, key, reader.text(MAX_TEXT)
-        case Kind.BLOB:
-            return Kind.BLOB, key, reader.take(reader.varint())
-        case Kind.OBJECTS:
-            return Kind.OBJECTS, key, inner(reader, depth + 1) if inner else decode_raw(reader, depth + 1)
-        case Kind.NUMBERS:
-            count = reader.varint()
-            if count > MAX_NUMBERS:
-                raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
-            return Kind.NUMBERS, key, tuple(reader.varint() for _ in range(count))
-        case Kind.ADDRESS6:
-            return Kind.ADDRESS6, key, reader.address(16)
+    if kind == BLOB:
+        return Kind.BLOB, key, reader.take(reader.varint())
+    if kind == NUMBER:
+        return Kind.NUMBER, key, reader.varint()
+    if kind == TEXT:
+        return Kind.TEXT, key, reader.text(MAX_TEXT)
+    if kind == WIDE:
+        return Kind.WIDE, key, reader.take(8)
+    if kind == ADDRESS4:
+        return Kind.ADDRESS4, key, reader.address(4)
+    if kind == OBJECTS:
+        return Kind.OBJECTS, key, inner(reader, depth + 1) if inner else decode_raw(reader, depth + 1)
+    if kind == NUMBERS:
+        count = reader.varint()
+        if count > MAX_NUMBERS:
+            raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
+        return Kind.NUMBERS, key, tuple(reader.varint() for _ in range(count))
+    if kind == ADDRESS6:
+        return Kind.ADDRESS6, key, reader.address(16)
     raise Malformed(f"unknown object kind {kind}")

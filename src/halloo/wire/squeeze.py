@@ -24,7 +24,8 @@ The head 0x42 names the version of the tables, too: other tables will have anoth
 
 from __future__ import annotations
 
-from halloo.base.address import Address
+from typing import Any
+
 from halloo.base.errors import Malformed
 from halloo.wire.alphabet import (
     BITS,
@@ -55,10 +56,25 @@ from halloo.wire.alphabet import (
 )
 from halloo.wire.buffer import Reader
 from halloo.wire.interval import PRECISION, encode_choices
-from halloo.wire.raw import MAX_DEPTH, RAW, Kind, ObjectList, decode_raw
+from halloo.wire.raw import (
+    ADDRESS4,
+    BLOB,
+    MAX_DEPTH,
+    NUMBER,
+    NUMBERS,
+    OBJECTS,
+    RAW,
+    TEXT,
+    WIDE,
+    ObjectList,
+    decode_raw,
+)
 from halloo.wire.tables import FREQUENT
 
 __all__ = ["Walk", "squeezed"]
+
+_HEAD, _STEP, _CLASS, _LETTER = map(int, (Model.HEAD, Model.STEP, Model.CLASS, Model.LETTER))
+"""As plain numbers: most choices are of these."""
 
 
 def squeezed(objects: ObjectList, subject: int, raw_size: int, network: bytes = b"") -> bytes | None:
@@ -75,12 +91,12 @@ def squeezed(objects: ObjectList, subject: int, raw_size: int, network: bytes = 
 
 
 def _parts(choices: list[Choice]) -> list[tuple[int, int, int]]:
-    parts = []
+    parts, find = [], cumulative
     for model, context, chosen in choices:
         if model == BITS:
             parts.append((chosen, 1, context))
         else:
-            each = cumulative(model, context)
+            each = find(model, context)
             before = each[chosen]
             parts.append((before, each[chosen + 1] - before, PRECISION))
     return parts
@@ -99,52 +115,54 @@ class Walk:
         choices = self.choices
         order, last, context = list(KINDS), 0, start(parent)
         for kind, key, value in objects:
-            inner = _list_in(value, depth) if kind is Kind.BLOB else None
-            code = kind if inner is None else LIST_IN_BLOB
-            step, place = key - last, order.index(code)
-            if place:
+            code: int = kind
+            inner = None
+            if code == BLOB and value[:1] == _RAW:  # type: ignore[index]
+                inner = _list_in(value, depth)  # type: ignore[arg-type]
+                code = BLOB if inner is None else LIST_IN_BLOB
+            step = key - last
+            if code != order[0]:
+                place = order.index(code)
                 order.insert(0, order.pop(place))
-                choices.append((Model.HEAD, context, OTHER + place - 1))
+                choices.append((_HEAD, context, OTHER + place - 1))
                 self._signed(context, step)
             elif 0 <= step < SAME_STEP - SAME:
-                choices.append((Model.HEAD, context, SAME + step))
+                choices.append((_HEAD, context, SAME + step))
             else:
-                choices.append((Model.HEAD, context, SAME_STEP))
+                choices.append((_HEAD, context, SAME_STEP))
                 self._signed(context, step)
             last, context = key, parent << 20 | code << 16 | key
             if inner is not None:
                 self.add(inner, key + 1, depth + 1)
-            elif kind is Kind.OBJECTS:
+            elif code == OBJECTS:
                 self.add(value, key + 1, depth + 1)  # type: ignore[arg-type]
             else:
-                self._value(kind, parent << 16 | key, value)
-        choices.append((Model.HEAD, context, END))
+                self._value(code, parent << 16 | key, value)
+        choices.append((_HEAD, context, END))
 
-    def _value(self, kind: Kind, context: int, value: object) -> None:
-        match kind, value:
-            case Kind.NUMBER, int():
-                self._number(context, value)
-            case Kind.WIDE, bytes():
-                place = self._memory.wide(value)
-                self.choices.append((Model.WIDE, context, place))
-                if not place:
-                    self.beside += value
-            case (Kind.ADDRESS4 | Kind.ADDRESS6), Address():
-                before = self._memory.address(value)
-                shared = _shared(value.host, before.host)
-                same = value.port == before.port
-                model = Model.HOST4 if kind is Kind.ADDRESS4 else Model.HOST6
-                self.choices.append((model, context, 2 * shared + same))
-                self.beside += value.host[shared:] + (b"" if same else value.port.to_bytes(2, "big"))
-            case Kind.TEXT, str():
-                self._text(context, value)
-            case Kind.BLOB, bytes():
-                self._bits(Model.LENGTH, context, len(value))
+    def _value(self, kind: int, context: int, value: Any) -> None:
+        if kind == BLOB:
+            self._bits(Model.LENGTH, context, len(value))
+            self.beside += value
+        elif kind == TEXT:
+            self._text(value)
+        elif kind == NUMBER:
+            self._number(context, value)
+        elif kind == WIDE:
+            place = self._memory.wide(value)
+            self.choices.append((Model.WIDE, context, place))
+            if not place:
                 self.beside += value
-            case Kind.NUMBERS, tuple():
-                self._bits(Model.COUNT, context, len(value))
-                for item in value:
-                    self._bits(Model.ITEM, context, item)
+        elif kind == NUMBERS:
+            self._bits(Model.COUNT, context, len(value))
+            for item in value:
+                self._bits(Model.ITEM, context, item)
+        else:
+            before = self._memory.address(value)
+            shared = _shared(value.host, before.host)
+            same = value.port == before.port
+            self.choices.append((Model.HOST4 if kind == ADDRESS4 else Model.HOST6, context, 2 * shared + same))
+            self.beside += value.host[shared:] + (b"" if same else value.port.to_bytes(2, "big"))
 
     def _number(self, context: int, value: int) -> None:
         before = self._memory.large(value)
@@ -161,36 +179,42 @@ class Walk:
         self._bits(Model.NUMBER, context, value)
 
     def _signed(self, context: int, step: int) -> None:
-        bits = abs(step).bit_length()
-        self.choices.append((Model.STEP, context, 2 * bits + (step < 0)))
-        self._rest(abs(step), bits)
+        bits = step.bit_length()
+        self.choices.append((_STEP, context, 2 * bits + (step < 0)))
+        if bits > 1:
+            self._rest(abs(step), bits)
 
-    def _bits(self, model: Model, context: int, value: int) -> None:
+    def _bits(self, model: int, context: int, value: int) -> None:
         bits = value.bit_length()
         self.choices.append((model, context, bits))
-        self._rest(value, bits)
+        if bits > 1:
+            self._rest(value, bits)
 
     def _rest(self, value: int, bits: int) -> None:
         """The bits after the first, which is a one."""
+        if 1 < bits <= 17:  # most are this short
+            self.choices.append((BITS, bits - 1, value & (1 << bits - 1) - 1))
+            return
         for size, shift in chunks(bits - 1):
             self.choices.append((BITS, size, value >> shift & (1 << size) - 1))
 
-    def _text(self, context: int, value: str) -> None:
+    def _text(self, value: str) -> None:
         last = 0
+        say = self.choices.append
         for byte in value.encode():
             kind = CLASS[byte]
-            self.choices.append((Model.CLASS, CLASS[last], kind))
-            self.choices.append((Model.LETTER, letter_context(kind, last), PLACE[byte]))
+            say((_CLASS, CLASS[last], kind))
+            say((_LETTER, letter_context(kind, last), PLACE[byte]))
             last = byte
-        self.choices.append((Model.CLASS, CLASS[last], END_OF_TEXT))
+        say((_CLASS, CLASS[last], END_OF_TEXT))
 
 
 _RAW = bytes([RAW])
 
 
-def _list_in(blob: object, depth: int) -> ObjectList | None:
+def _list_in(blob: bytes, depth: int) -> ObjectList | None:
     """The list whose raw form a blob is, if it is one that a reader would follow so deep."""
-    if not isinstance(blob, bytes) or blob[:1] != _RAW or depth + 1 >= MAX_DEPTH:
+    if blob[:1] != _RAW or depth + 1 >= MAX_DEPTH:
         return None
     reader = Reader(blob)
     try:

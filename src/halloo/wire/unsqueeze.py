@@ -6,6 +6,8 @@ beside to be there, is anything made of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from halloo.base.address import Address
 from halloo.base.errors import Malformed
 from halloo.wire.alphabet import (
@@ -32,10 +34,30 @@ from halloo.wire.alphabet import (
 )
 from halloo.wire.buffer import MAX_NUMBER, Reader
 from halloo.wire.interval import Decoder
-from halloo.wire.raw import MAX_DEPTH, MAX_ID, MAX_NUMBERS, MAX_OBJECTS, MAX_TEXT, Kind, ObjectList, encode_objects
+from halloo.wire.raw import (
+    ADDRESS4,
+    ADDRESS6,
+    BLOB,
+    MAX_DEPTH,
+    MAX_ID,
+    MAX_NUMBERS,
+    MAX_OBJECTS,
+    MAX_TEXT,
+    NUMBER,
+    NUMBERS,
+    OBJECTS,
+    TEXT,
+    WIDE,
+    Kind,
+    ObjectList,
+    encode_objects,
+)
 from halloo.wire.tables import FREQUENT
 
 __all__ = ["unsqueezed"]
+
+_HEAD, _CLASS, _LETTER = map(int, (Model.HEAD, Model.CLASS, Model.LETTER))
+"""As plain numbers: most choices are of these."""
 
 
 def unsqueezed(reader: Reader, subject: int, depth: int = 0, network: bytes = b"") -> ObjectList:
@@ -53,7 +75,7 @@ def unsqueezed(reader: Reader, subject: int, depth: int = 0, network: bytes = b"
     return _built(plan, reader, Memory(network))
 
 
-Planned = tuple[int, int, object]
+Planned = tuple[int, int, Any]
 """(kind or ``LIST_IN_BLOB``, id, what of the value the number says)."""
 
 
@@ -83,7 +105,7 @@ class _Unfolding:
         """One list."""
         out: list[Planned] = []
         order, last, context = list(KINDS), 0, start(parent)
-        while head := self._choice(cumulative(Model.HEAD, context)):
+        while head := self._choice(cumulative(_HEAD, context)):
             if len(out) >= MAX_OBJECTS:
                 raise Malformed(f"more than {MAX_OBJECTS} objects in one list")
             self._grow(2)
@@ -97,7 +119,7 @@ class _Unfolding:
             if not 0 <= last <= MAX_ID:
                 raise Malformed(f"object id {last} is out of range")
             context = parent << 20 | code << 16 | last
-            if code in (Kind.OBJECTS, LIST_IN_BLOB):
+            if code in (OBJECTS, LIST_IN_BLOB):
                 if depth + 1 >= MAX_DEPTH:
                     raise Malformed(f"object lists nested deeper than {MAX_DEPTH}")
                 out.append((code, last, self.plan(last + 1, depth + 1)))
@@ -106,30 +128,28 @@ class _Unfolding:
         return out
 
     def _value(self, kind: int, context: int) -> object:
-        match kind:
-            case Kind.NUMBER:
-                return self._number(context)
-            case Kind.WIDE:
-                place = self._choice(cumulative(Model.WIDE, context))
-                self._beside(0 if place else 8)
-                return place
-            case Kind.ADDRESS4 | Kind.ADDRESS6:
-                size, model = (4, Model.HOST4) if kind == Kind.ADDRESS4 else (16, Model.HOST6)
-                shared, same = divmod(self._choice(cumulative(model, context)), 2)
-                self._beside(size - shared + (0 if same else 2))
-                return shared, bool(same)
-            case Kind.TEXT:
-                return self._text()
-            case Kind.BLOB:
-                length = self._bits(Model.LENGTH, context)
-                self._beside(length)
-                return length
-            case _:
-                count = self._bits(Model.COUNT, context)
-                if count > MAX_NUMBERS:
-                    raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
-                self._grow(count)
-                return tuple(self._bits(Model.ITEM, context) for _ in range(count))
+        if kind == BLOB:
+            length = self._bits(Model.LENGTH, context)
+            self._beside(length)
+            return length
+        if kind == TEXT:
+            return self._text()
+        if kind == NUMBER:
+            return self._number(context)
+        if kind == WIDE:
+            place = self._choice(cumulative(Model.WIDE, context))
+            self._beside(0 if place else 8)
+            return place
+        if kind == NUMBERS:
+            count = self._bits(Model.COUNT, context)
+            if count > MAX_NUMBERS:
+                raise Malformed(f"{count} numbers in one list, at most {MAX_NUMBERS} are read")
+            self._grow(count)
+            return tuple(self._bits(Model.ITEM, context) for _ in range(count))
+        size, model = (4, Model.HOST4) if kind == ADDRESS4 else (16, Model.HOST6)
+        shared, same = divmod(self._choice(cumulative(model, context)), 2)
+        self._beside(size - shared + (0 if same else 2))
+        return shared, bool(same)
 
     def _number(self, context: int) -> int:
         chosen = self._choice(cumulative(Model.NUMBER, context))
@@ -155,7 +175,11 @@ class _Unfolding:
         return self._rest(self._choice(cumulative(model, context)))
 
     def _rest(self, bits: int) -> int:
-        value = 1 if bits else 0
+        if bits < 2:
+            return bits
+        if bits <= 17:  # most are this short
+            return 1 << bits - 1 | self._decoder.bits(bits - 1)
+        value = 1
         for size, _ in chunks(bits - 1):
             value = value << size | self._decoder.bits(size)
         return value
@@ -163,9 +187,14 @@ class _Unfolding:
     def _text(self) -> str:
         out = bytearray()
         last = 0
-        while kind := self._choice(cumulative(Model.CLASS, CLASS[last])):
+        choice = self._choice
+        while kind := choice(cumulative(_CLASS, CLASS[last])):
             self._grow(1)
-            last = self._letter(kind, last)
+            letters = LETTERS[kind]
+            place = choice(cumulative(_LETTER, letter_context(kind, last)))
+            if place >= len(letters):
+                raise Malformed("a compressed list holds a letter that is none")
+            last = letters[place]
             out.append(last)
             if len(out) > MAX_TEXT:
                 raise Malformed(f"a string has no end within {MAX_TEXT} bytes")
@@ -173,12 +202,6 @@ class _Unfolding:
             return out.decode()
         except UnicodeDecodeError:
             raise Malformed("a string is not UTF-8") from None
-
-    def _letter(self, kind: int, last: int) -> int:
-        place = self._choice(cumulative(Model.LETTER, letter_context(kind, last)))
-        if place >= len(LETTERS[kind]):
-            raise Malformed("a compressed list holds a letter that is none")
-        return LETTERS[kind][place]
 
     def _grow(self, size: int) -> None:
         self._reader.grown += size
@@ -195,27 +218,26 @@ def _built(plan: list[Planned], reader: Reader, memory: Memory) -> ObjectList:
     """The list of a plan, with what stands beside taken from ``reader``.  Raises Malformed."""
     out: ObjectList = []
     for code, key, detail in plan:
-        match code, detail:
-            case (Kind.OBJECTS, list()):
-                out.append((Kind.OBJECTS, key, _built(detail, reader, memory)))
-            case (_, list()):
-                out.append((Kind.BLOB, key, encode_objects(_built(detail, reader, memory))))
-            case (Kind.WIDE, int()):
-                if detail > len(memory.wides):
-                    raise Malformed("a compressed list refers to what it did not say")
-                wide = memory.wides[detail - 1] if detail else reader.take(8)
-                memory.wide(wide)
-                out.append((Kind.WIDE, key, wide))
-            case ((Kind.ADDRESS4 | Kind.ADDRESS6), (int(shared), same)):
-                kind = Kind(code)
-                size = 4 if kind is Kind.ADDRESS4 else 16
-                before = memory.latest_address(size)
-                host = before.host[:shared] + reader.take(size - shared)
-                address = Address(host, before.port if same else reader.number(2))
-                memory.address(address)
-                out.append((kind, key, address))
-            case (Kind.BLOB, int()):
-                out.append((Kind.BLOB, key, reader.take(detail)))
-            case _:
-                out.append((Kind(code), key, detail))  # type: ignore[arg-type]
+        if code == BLOB:
+            out.append((Kind.BLOB, key, reader.take(detail)))
+        elif code == OBJECTS:
+            out.append((Kind.OBJECTS, key, _built(detail, reader, memory)))
+        elif code == LIST_IN_BLOB:
+            out.append((Kind.BLOB, key, encode_objects(_built(detail, reader, memory))))
+        elif code == WIDE:
+            if detail > len(memory.wides):
+                raise Malformed("a compressed list refers to what it did not say")
+            wide = memory.wides[detail - 1] if detail else reader.take(8)
+            memory.wide(wide)
+            out.append((Kind.WIDE, key, wide))
+        elif code in (ADDRESS4, ADDRESS6):
+            shared, same = detail
+            kind, size = (Kind.ADDRESS4, 4) if code == ADDRESS4 else (Kind.ADDRESS6, 16)
+            before = memory.latest_address(size)
+            host = before.host[:shared] + reader.take(size - shared)
+            address = Address(host, before.port if same else reader.number(2))
+            memory.address(address)
+            out.append((kind, key, address))
+        else:
+            out.append((Kind(code), key, detail))
     return out

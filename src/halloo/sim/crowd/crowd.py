@@ -17,6 +17,7 @@ import numpy as np
 
 from halloo.link.onelink import IDLE_FOR
 from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, Reliable
+from halloo.messages.block import ALIVE_AT_ONCE
 from halloo.overlay.admission import Pace
 from halloo.overlay.atlas import ATLAS_EVERY
 from halloo.overlay.block import LOOK_FOR
@@ -26,6 +27,7 @@ from halloo.overlay.gossip import BEAT_EVERY
 from halloo.overlay.keeper import KEPT_WITHIN
 from halloo.overlay.ladder import JoinTimings
 from halloo.overlay.publish import AGAIN, UNKEPT
+from halloo.overlay.pulses import GATHER_FOR
 from halloo.overlay.roster import Registrar
 from halloo.overlay.search import ATLAS_AFTER
 from halloo.overlay.slots import key_of
@@ -84,6 +86,7 @@ class Crowd:
         self.joins.handshakes.joined = self._joined
         self.scouts = Scouts(*shared, chance, self.known)
         self._stored = Pool(np.int32, np.int32, np.int32)
+        self._alive_at = 0.0
         self._tick = 0
         self._stops: list[int] = []
         self._starts: list[int] = []
@@ -355,8 +358,27 @@ class Crowd:
         self.ledger.user("Ack of Stored", rows)
         self.ledger.supernode("Stored", number)
         self.ledger.supernode("Ack of Store", number)
-        took = self.records.write(rows, number, at)
-        mine.publish_at[rows] = at + AGAIN * (0.9 + 0.2 * self.chance.random(len(rows)))
+        self._await(rows, at, self.records.write(rows, number, at))
+
+    def _renew(self, rows: Ints, at: Floats) -> None:
+        """Signs of life of rows; where nobody has their records any more they are written again."""
+        mine = self.rows
+        there = self.records.has_all(rows, mine.published_at[rows])
+        self._publish(rows[~there], at[~there])
+        rows, at = rows[there], at[there]
+        if not len(rows):
+            return
+        number = mine.supernode[rows]
+        self.ledger.user("Refresh", rows)
+        self.ledger.user("Ack of Stored", rows)
+        self.ledger.supernode("Stored", number)
+        self.ledger.supernode("Ack of Refresh", number)
+        self._await(rows, at, self.records.renew(rows, number, at))
+
+    def _await(self, rows: Ints, at: Floats, took: Floats) -> None:
+        """Rows hear that the directory has what they said; ``took``: how long that was."""
+        mine, number = self.rows, self.rows.supernode[rows]
+        mine.publish_at[rows] = at + AGAIN * (0.85 + 0.1 * self.chance.random(len(rows)))
         good = np.isfinite(took)
         again = rows[~good]
         mine.publish_at[again] = at[~good] + KEPT_WITHIN + UNKEPT * (0.9 + 0.2 * self.chance.random(len(again)))
@@ -384,7 +406,7 @@ class Crowd:
         self.scouts.due(now)
         live = np.where(mine.wake_at == np.inf, mine.publish_at, np.float32(np.inf))
         rows = np.flatnonzero((live <= now) & (mine.state == ATTACHED))
-        self._publish(rows, np.full(len(rows), now))
+        self._renew(rows, np.full(len(rows), now))
         rows = np.flatnonzero((mine.atlas_next <= now) & (mine.state == ATTACHED))
         if len(rows):
             mine.atlas_next[rows] = now + ATLAS_EVERY * (0.8 + 0.4 * self.chance.random(len(rows)))
@@ -395,6 +417,19 @@ class Crowd:
                 mine.supernode[rows], minlength=len(self.desks)
             )
         self._count_upkeep()
+        if now >= self._alive_at:
+            self._alive_at = now + GATHER_FOR
+            self._tell_alive()
+
+    def _tell_alive(self) -> None:
+        """Holders tell the others of their slots what signs of life they have gathered."""
+        gathered, fellows = self.records.told()
+        numbers = np.flatnonzero(gathered)
+        size = np.array([self.sizes.alive(count) for count in gathered[numbers].tolist()])
+        messages = fellows[numbers] * np.ceil(gathered[numbers] / ALIVE_AT_ONCE)
+        said = fellows[numbers] * size + messages * self.ledger.of("Ack of Alive")  # each tells as much as it is told
+        self.ledger.supernodes[numbers] += said
+        self.ledger.messages += int(2 * messages.sum())
 
     def _refresh(self) -> None:
         self.blocks.refresh(self.now)

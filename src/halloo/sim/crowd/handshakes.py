@@ -37,14 +37,14 @@ class Handshakes:
         self.attempts: Ints = np.zeros(len(seekers.desks), np.int64)
         """By supernode, handshakes that were begun."""
 
-    def greet(self, at: Floats, rows: Any, supernode: Any, way: int, ticket: Any, trip: Any) -> None:
-        """Begin a handshake over UDP."""
+    def greet(self, at: Floats, rows: Any, supernode: Any, way: Any, ticket: Any, trip: Any) -> None:
+        """Begin a handshake with who was asked before."""
         self.ledger.user("Hello", rows)
         when = at + self.ground.travel(rows, supernode) + self.all.late(len(rows))
         self.all.hellos.put(when, rows, self.rows.epoch[rows], supernode, way, at, 0, False, ticket, trip)
 
     def connect(self, at: Floats, rows: Any, supernode: Any, way: Any) -> None:
-        """Begin one over a connection."""
+        """Begin one over a connection, unasked."""
         mine = self.rows
         self.ledger.user("Hello", rows)
         for lot in waves(rows):

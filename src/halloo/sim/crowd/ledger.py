@@ -11,7 +11,12 @@ from halloo.sim.crowd.ground import Floats
 
 __all__ = ["Ledger"]
 
-_OF_CLIENTS = frozenset({"Stored", "Ack of Store", "Attached", "HelloAnswer", "Ack of Finish", "Pong", "Ack of Ping"})
+_OF_CLIENTS = frozenset(
+    {
+        *("Stored", "Ack of Store", "Ack of Refresh", "Attached"),
+        *("HelloAnswer", "Ack of Finish", "Pong", "Ack of Ping"),
+    }
+)
 """What a supernode says because of each node that is attached to it: the same as in ``counting``."""
 
 

@@ -90,8 +90,21 @@ class Places:
         self.all.chooses.put(at[sooner] + GATHER, rows[sooner], mine.epoch[rows[sooner]])
 
     def _keep(self, at: Floats, rows: Any, supernode: Any, again: Floats, ticket: Any) -> None:
-        """A place is kept: the soonest is the appointment, and the other, if there is one, is given back."""
-        mine = self.rows
+        """A place is kept: the soonest is the appointment, and the other, if there is one, is given back.
+
+        What is told again of the appointment itself may make it sooner; then the round goes on.
+        """
+        mine, caches = self.rows, self.caches
+        again_told = (mine.place_with[rows] == supernode) & (mine.place_ticket[rows] == ticket)
+        if again_told.any():
+            who = rows[again_told]
+            mine.place_at[who] = np.minimum(mine.place_at[who], again[again_told])
+            place = caches.place(who, supernode[again_told])
+            known = place >= 0
+            caches.later[who[known], place[known]] = mine.place_at[who[known]]
+            at, rows, supernode, again, ticket = (
+                one[~again_told] for one in (at, rows, supernode, again, ticket)
+            )
         before = mine.place_with[rows] != NOBODY
         worse = before & (mine.place_at[rows] <= again)
         better = before & ~worse
@@ -106,7 +119,9 @@ class Places:
         self.all.pause(rows[idle], at[idle])
 
     def give_back(self, at: Floats, rows: Any, supernode: Any, ticket: Any) -> None:
-        """Say that a place is not needed."""
+        """Say that a place is not needed; where a connection would have to be made to say so, it runs out by itself."""
+        told = self.ground.by_udp[rows]
+        at, rows, supernode, ticket = at[told], rows[told], supernode[told], ticket[told]
         if len(rows):
             self.ledger.user("Probe", rows)
             self.all.backs.put(at + self.ground.travel(rows, supernode), rows, supernode, ticket)

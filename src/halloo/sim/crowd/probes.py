@@ -32,25 +32,26 @@ class Probes:
         self.desks, self.ground, self.ledger = seekers.desks, seekers.ground, seekers.ledger
         self._places, self._handshakes = places, handshakes
 
-    def probe(self, at: Floats, rows: Any, supernode: Any, ticket: Any) -> None:
-        """Ask whether one may come (``ticket``: 0 a proof, or a place that was kept)."""
+    def probe(self, at: Floats, rows: Any, supernode: Any, way: Any, ticket: Any) -> None:
+        """Ask whether one may come (``ticket``: 0 a proof, or a place that was kept); a connection is made first."""
         mine, ground = self.rows, self.ground
         self.ledger.user("Probe", rows)
         travel = ground.travel(rows, supernode)
-        passes = ground.by_udp[rows] & ~self.all.lost(len(rows)) & ground.passes(rows, supernode)
-        passes &= self.desks.alive[supernode]
-        slowly = np.where(mine.knows[rows], 1, 3)
-        mine.knows[rows[passes]] = True
-        at, rows, supernode, ticket = at[passes], rows[passes], supernode[passes], ticket[passes]
-        self.all.probes.put(at + (slowly * travel)[passes], rows, mine.epoch[rows], supernode, ticket, at)
+        by_udp = way == UDP
+        passes = ~by_udp | (ground.by_udp[rows] & ~self.all.lost(len(rows)))
+        passes &= ground.passes(rows, supernode) & self.desks.alive[supernode]
+        slowly = np.where(mine.knows[rows] & by_udp, 1, 3)
+        mine.knows[rows[passes & by_udp]] = True
+        at, rows, supernode, way, ticket = (one[passes] for one in (at, rows, supernode, way, ticket))
+        self.all.probes.put(at + (slowly * travel)[passes], rows, mine.epoch[rows], supernode, way, ticket, at)
 
-    def probed(self, at: Floats, rows: Any, epoch: Any, supernode: Any, ticket: Any, sent: Any) -> None:
+    def probed(self, at: Floats, rows: Any, epoch: Any, supernode: Any, way: Any, ticket: Any, sent: Any) -> None:
         """Supernodes hear probes."""
         desks, hosts = self.desks, self.all.hosts
         alive = desks.alive[supernode]
         if not alive.all():
-            at, rows, epoch, supernode, ticket, sent = (
-                one[alive] for one in (at, rows, epoch, supernode, ticket, sent)
+            at, rows, epoch, supernode, way, ticket, sent = (
+                one[alive] for one in (at, rows, epoch, supernode, way, ticket, sent)
             )
         told = [
             desks.asked(number, hosts[row], held, when)
@@ -64,53 +65,53 @@ class Probes:
         self.ledger.supernode("ProbeAccept", supernode[verdict == ACCEPTED])
         self.ledger.supernode("ProbeRefuse", supernode[verdict == REFUSED])
         self.ledger.supernode("ProbeRefuse to a stranger", supernode[verdict > REFUSED])
-        back = ~self.all.lost(len(rows))
+        back = (way != UDP) | ~self.all.lost(len(rows))
         has_place = ticket != NO_TICKET
         arrives = at + self.ground.travel(rows, supernode)
-        columns = (rows, epoch, supernode, verdict, wait, place, has_place, sent)
+        columns = (rows, epoch, supernode, way, verdict, wait, place, has_place, sent)
         self.all.answers.put(arrives[back], *(column[back] for column in columns))
 
     def answered(
-        self, at: Floats, rows: Any, epoch: Any, supernode: Any, verdict: Any, wait: Any, ticket: Any, placed: Any,
-        sent: Any,
+        self, at: Floats, rows: Any, epoch: Any, supernode: Any, way: Any, verdict: Any, wait: Any, ticket: Any,
+        placed: Any, sent: Any,
     ) -> None:
         """Rows hear what supernodes say to their probes."""
-        columns = (at, rows, epoch, supernode, verdict, wait, ticket, placed, sent)
+        columns = (at, rows, epoch, supernode, way, verdict, wait, ticket, placed, sent)
         for lot in waves(rows):
             self._answered_once(*(column[lot] for column in columns))
 
     def _answered_once(
-        self, at: Floats, rows: Any, epoch: Any, supernode: Any, verdict: Any, wait: Any, ticket: Any, placed: Any,
-        sent: Any,
+        self, at: Floats, rows: Any, epoch: Any, supernode: Any, way: Any, verdict: Any, wait: Any, ticket: Any,
+        placed: Any, sent: Any,
     ) -> None:
         mine, caches = self.rows, self.caches
         here = (mine.epoch[rows] == epoch) & (mine.state[rows] == CLIMBING)
-        at, rows, supernode, verdict, wait, ticket, placed, sent = (
-            one[here] for one in (at, rows, supernode, verdict, wait, ticket, placed, sent)
+        at, rows, supernode, way, verdict, wait, ticket, placed, sent = (
+            one[here] for one in (at, rows, supernode, way, verdict, wait, ticket, placed, sent)
         )
         if not len(rows):
             return
         place = caches.place(rows, supernode)
         known = place >= 0
         caches.flags[rows[known], place[known]] &= ~np.uint8(SILENT | ASKED)
-        mine.heard[rows] = True
+        mine.heard[rows] |= way == UDP
         refused = verdict != ACCEPTED
         accepted = ~refused & (mine.comes_to[rows] != supernode)
         if accepted.any():
             held = mine.held_until[rows] > at
             later, now = accepted & held, accepted & ~held
             who = rows[later]
-            self.all.steps.put(mine.held_until[who], who, mine.epoch[who], supernode[later], UDP, NO_TICKET)
+            self.all.steps.put(mine.held_until[who], who, mine.epoch[who], supernode[later], way[later], NO_TICKET)
             who, when, number = rows[now], at[now], supernode[now]
             mine.attempts[who] += 1
             mine.comes_to[who] = number
             mine.held_until[who] = when + HOLD * 2.0 ** np.clip(mine.attempts[who] - 1, 0, 3)
-            self._handshakes.greet(when, who, number, UDP, ticket[now], when - sent[now])
+            self._handshakes.greet(when, who, number, way[now], ticket[now], when - sent[now])
         if refused.any():
             no = refused
             most = np.where(verdict[no] == REFUSED, 20, 2)
             self._places.refused(
-                at[no], rows[no], supernode[no], np.full(int(no.sum()), UDP), wait[no], ticket[no], placed[no], most
+                at[no], rows[no], supernode[no], way[no], wait[no], ticket[no], placed[no], most
             )
 
     def choose(self, at: Floats, rows: Any, epoch: Any) -> None:
@@ -135,4 +136,4 @@ class Probes:
         place = caches.place(rows, supernode)
         known = place >= 0
         caches.flags[rows[known], place[known]] |= ASKED
-        self.probe(at, rows, supernode, np.zeros(len(rows), np.int64))
+        self.probe(at, rows, supernode, self.all.by(rows), np.zeros(len(rows), np.int64))

@@ -5,6 +5,9 @@
       |           |                       | <-- five of nine -- |
       | <-- stored| <-- kept ------------ |                     |
 
+A record that is still true is renewed by a sign of life (``overlay.pulses``): one holder is told of it, and tells the
+others of all that came within a minute.
+
 The times are those of ``overlay.keeper`` and ``overlay.publish``: the holders are asked in the order in which the
 supernode knows them, by its own roster or by the table of another block as old as it may be.
 """
@@ -44,6 +47,8 @@ class Records:
         self.lost_at: Floats = np.empty(0)
         """By slot, when all who held it had gone at once: what was written before is lost."""
         self._chance = chance
+        self._gathered: Ints = np.zeros(len(desks), np.int64)
+        self._fellows: Ints = np.zeros(len(desks), np.int64)
         self._phase = chance.random(len(desks)) * TABLE_EVERY
         self._torn_at = self._together_at = -np.inf
         self._sides: tuple[Any, Any] | None = None
@@ -72,6 +77,10 @@ class Records:
         """Whether those who hold a row's record still have it."""
         return bool(published_at > self.lost_at[self.slots[row]])
 
+    def has_all(self, rows: Ints, published_at: Any) -> Any:
+        """The same of many rows."""
+        return published_at > self.lost_at[self.slots[rows]]
+
     def torn(self, now: float, users: Any, supernodes: Any) -> None:
         """The network is torn into sides: what is written on one is not known on the other."""
         self._torn_at, self._together_at = now, np.inf
@@ -90,10 +99,43 @@ class Records:
 
     def write(self, rows: Ints, supernodes: Any, at: Floats) -> Floats:
         """Seconds from a Store to the answer, without the way from the row and back; inf: nobody could be found."""
+        held, alive, own, first, waited = self._first(rows, supernodes, at)
+        found, out = first != NOBODY, np.full(len(rows), np.inf)
+        if found.any():
+            some, whom, whole = first[found], held[found], alive[found]
+            out[found] = waited[found] + self._spread(some, whom, whole)
+            away = found & ~own
+            out[away] += 2 * self._ground.between(supernodes[away], first[away])
+            self._count(supernodes, first, held, alive, found, own)
+        return out
+
+    def renew(self, rows: Ints, supernodes: Any, at: Floats) -> Floats:
+        """The same for signs of life: one holder hears of it at once, the others from him, with others (``told``)."""
+        held, alive, own, first, waited = self._first(rows, supernodes, at)
+        found, out = first != NOBODY, np.full(len(rows), np.inf)
+        if found.any():
+            out[found] = waited[found]
+            away = found & ~own
+            out[away] += 2 * self._ground.between(supernodes[away], first[away])
+            self._ledger.supernode("Refresh to a holder", supernodes[away], times=1 + CHECKS)
+            self._ledger.supernode("Kept", first[away], times=1 + CHECKS)
+            others = found[:, None] & alive & (held != first[:, None])
+            np.add.at(self._gathered, first[found], 1)
+            self._fellows[first[found]] = others.sum(1)[found]
+        return out
+
+    def told(self) -> tuple[Ints, Ints]:
+        """How many signs of life each supernode has gathered since this was asked last, and how many it tells."""
+        gathered, self._gathered = self._gathered, np.zeros_like(self._gathered)
+        return gathered, self._fellows
+
+    def _first(self, rows: Ints, supernodes: Any, at: Floats) -> tuple[Ints, Any, Any, Ints, Floats]:
+        """By row: who holds its slot, which of them are there, whether its own supernode does; who hears of the record
+        first (``NOBODY``: nobody could be found), and after how many seconds.
+        """
         held = self._blocks.held[self.slots[rows]]
         alive = self._alive(held)
         own = (held == supernodes[:, None]).any(1)
-        out = np.full(len(rows), np.inf)
         first = supernodes.astype(np.int64).copy()
         waited = np.zeros(len(rows))
         foreign = self._blocks.of_block[supernodes] != self.slots[rows] // SLOTS
@@ -105,14 +147,7 @@ class Records:
             if far:
                 lost = which[first[which] == NOBODY]
                 first[lost], waited[lost] = self._asked_who_know(rows[lost], supernodes[lost], at[lost])
-        found = first != NOBODY
-        if found.any():
-            some, whom, whole = first[found], held[found], alive[found]
-            out[found] = waited[found] + self._spread(some, whom, whole)
-            away = found & ~own
-            out[away] += 2 * self._ground.between(supernodes[away], first[away])
-            self._count(supernodes, first, held, alive, found, own)
-        return out
+        return held, alive, own, first, waited
 
     def _asked(self, supernodes: Any, known: Ints) -> tuple[Ints, Floats]:
         """Whom of those they know supernodes find, one after the other, and after how long; NOBODY: none in time."""

@@ -47,9 +47,14 @@ class Rounds:
             begin[due] += ALONE
             mine.round[who] = np.minimum(250, mine.round[who] + 1)
             for later in (0.0, NO_ANSWER):
-                kept = mine.place_with[who], UDP, mine.place_ticket[who]
+                kept = mine.place_with[who], self.all.by(who), mine.place_ticket[who]
                 self.all.steps.put(when + later, who, mine.epoch[who], *kept)
             mine.place_with[who], mine.place_at[who] = NOBODY, np.inf
+        looks = (mine.place_at[rows] > begin + ladder.round) & np.isfinite(mine.place_at[rows])
+        looks &= self.all.ground.by_udp[rows]
+        if looks.any():
+            who = rows[looks]
+            self.all.steps.put(at[looks], who, mine.epoch[who], mine.place_with[who], UDP, mine.place_ticket[who])
         chosen = self._pick(rows, at)
         handles = np.where(chosen >= 0, self.caches.handle[rows[:, None], chosen], NOBODY).astype(np.uint16)
         mine.entries[rows] = handles
@@ -58,7 +63,7 @@ class Rounds:
             who = rows[there]
             when = begin[there] + i * ladder.stagger
             self.all.steps.put(when, who, mine.epoch[who], handles[there, i], UDP, NO_TICKET)
-        any_there = (handles != NOBODY).any(1) | due
+        any_there = (handles != NOBODY).any(1) | due | looks
         mine.wake(rows, np.where(any_there, begin + ladder.round, at))
         if self._tcp:
             self.all.rungs.put(begin + self._tcp[0][0], rows, mine.epoch[rows], begin)
@@ -122,7 +127,8 @@ class Rounds:
         waits = (place >= 0) & (caches.later[rows, np.maximum(place, 0)] > at) & (ticket < 0)
         if self.all.timings.patient:
             waits |= (way != UDP) & mine.heard[rows]
-        waits |= (way == UDP) & (mine.comes_to[rows] == supernode)
+        asks = (way == UDP) | self.all.timings.patient
+        waits |= asks & (mine.comes_to[rows] == supernode)
         held = ~waits & (mine.held_until[rows] > at)
         if held.any():
             who = rows[held]
@@ -132,10 +138,10 @@ class Rounds:
         caches.flags[rows[known], place[known]] |= ASKED
         proof = known & (ticket < 0) & ((caches.flags[rows, np.maximum(place, 0)] & PROOF) > 0)
         ticket = np.where(proof, 0, ticket)
-        probes = free & (way == UDP)
+        probes = free & asks
         if probes.any():
-            self._probes.probe(at[probes], rows[probes], supernode[probes], ticket[probes])
-        connects = free & (way != UDP)
+            self._probes.probe(at[probes], rows[probes], supernode[probes], way[probes], ticket[probes])
+        connects = free & ~asks
         if connects.any():
             self._handshakes.connect(at[connects], rows[connects], supernode[connects], way[connects])
 

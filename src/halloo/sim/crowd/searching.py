@@ -101,7 +101,7 @@ class Searching:
         )
         self._records += 1
         record = Record(credential=b"", listing=b"", signature=self._records.to_bytes(8, "big"))
-        town.notary.remember(Entry(claims, listing, record))
+        town.notary.remember(Entry(claims, listing, record, issued))
         return record
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from halloo.link.onelink import HELLO_AGAIN
-from halloo.overlay.join import LONGEST_DOUBLING, LOOK_AGAIN
+from halloo.overlay.join import LONGEST_DOUBLING, LOOK_AGAIN, LOOK_MOST
 from halloo.overlay.ladder import JoinTimings, Way
 from halloo.sim.crowd.caches import ASKED, Caches
 from halloo.sim.crowd.desks import Desks
@@ -41,8 +41,8 @@ class Seekers:
         self.hosts = [int(host).to_bytes(4, "big") for host in ground.user_hosts]
         self.steps = Pool(_I, _I, _S, _B, _L)
         self.rungs = Pool(_I, _I, _F)
-        self.probes = Pool(_I, _I, _S, _L, _F)
-        self.answers = Pool(_I, _I, _S, _B, _I, _L, np.bool_, _F)
+        self.probes = Pool(_I, _I, _S, _B, _L, _F)
+        self.answers = Pool(_I, _I, _S, _B, _B, _I, _L, np.bool_, _F)
         self.hellos = Pool(_I, _I, _S, _B, _F, _B, np.bool_, _L, _F)
         self.hello_answers = Pool(_I, _I, _S, _B, _L, _F)
         self.attaches = Pool(_I, _I, _S, _B, _L, _F)
@@ -71,6 +71,10 @@ class Seekers:
         chance = self.chance.random(len(rows))
         mine.wake(rows, pause_until(self.timings, at, mine.round[rows], mine.place_at[rows], first, chance))
 
+    def by(self, rows: Any) -> Any:
+        """The way by which each asks where it knows that somebody is there."""
+        return np.where(self.ground.by_udp[rows], UDP, TCP)
+
     # --- wires
 
     def lost(self, count: int) -> Bools:
@@ -96,6 +100,6 @@ def pause_until(
         until = now + timings.pause
     if timings.patient:
         until = np.where(first > 0, first, until)
-    half = now + np.maximum(LOOK_AGAIN, (place_at - now) / 2)
+    half = now + np.minimum(LOOK_MOST, np.maximum(LOOK_AGAIN, (place_at - now) / 2))
     out: Floats = np.where(np.isfinite(place_at), np.minimum(place_at, half), until)
     return out

@@ -1,18 +1,21 @@
 """How many bytes a crowd's messages have: measured once, on a dozen minds that say them to each other.
 
-The mean of each kind is that of real messages, encoded as the modern suite would send them (``tally``).  Three kinds
-grow with the network, and are encoded here as large as they are there.
+The mean of each kind is that of real messages, encoded as the modern suite would send them (``tally``).  Kinds that
+grow with the network, or come later than that, are encoded here as large as they are there.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from random import Random
 
 from halloo.base.address import Address
-from halloo.messages.block import Replicate
-from halloo.messages.directory import AtlasTold
+from halloo.messages.block import ALIVE_AT_ONCE, Alive, Replicate
+from halloo.messages.directory import AtlasTold, Refresh
 from halloo.messages.overlay import Attached, ProbeRefuse
+from halloo.messages.presence import Pulse
 from halloo.overlay.atlas import table_of
 from halloo.overlay.comparing import AT_ONCE
 from halloo.sim.distances import Distances
@@ -44,6 +47,14 @@ class Sizes:
         self.record = size + RECORD_GROWS
         """Bytes of one record in a message that carries several."""
         self._table = table_of(supernode.block.roster)
+        self._alive: dict[int, float] = {}
+        rng = Random(SEED)
+        self._pulses = tuple(Pulse(key=rng.randbytes(8), pulse=rng.randbytes(16)) for _ in range(ALIVE_AT_ONCE))
+        refresh = Refresh(key=rng.randbytes(8), pulse=rng.randbytes(16), request=1)
+        self._grown["Refresh"] = self._sealed(refresh)
+        in_the_open = replace(refresh, token=rng.randbytes(8))
+        whole = len(encode_command(in_the_open, compressed=True, network=town.descriptor.id))
+        self._grown["Refresh to a holder"] = on_wire(whole, sealed=False)
 
     def __call__(self, name: str) -> float:
         """Mean bytes of one message of a kind; an ``Ack of`` one as much as any."""
@@ -61,6 +72,16 @@ class Sizes:
             self._atlases[blocks] = told
         return told
 
+    def alive(self, links: int) -> float:
+        """Bytes of all that tells so many signs of life to one other."""
+        whole, rest = divmod(links, ALIVE_AT_ONCE)
+        total = 0.0
+        for count, times in ((ALIVE_AT_ONCE, whole), (rest, bool(rest))):
+            if times and count not in self._alive:
+                self._alive[count] = self._sealed(Alive(pulses=self._pulses[:count]))
+            total += times * self._alive[count] if times else 0.0
+        return total
+
     def _attached(self, others: tuple[Address, ...]) -> None:
         near = Address.of("20.1.2.1", 40_000)
         self._grown["Attached"] = self._sealed(
@@ -71,7 +92,7 @@ class Sizes:
             network = self._town.descriptor.id
             self._grown[name] = on_wire(len(encode_command(refuse, compressed=True, network=network)), sealed=False)
 
-    def _sealed(self, message: Attached | AtlasTold) -> float:
+    def _sealed(self, message: Alive | Attached | AtlasTold | Refresh) -> float:
         network = self._town.descriptor.id
         return on_wire(len(encode_command(message, compressed=True, network=network)), sealed=True)
 

@@ -1,6 +1,12 @@
-"""S-90: 90 of 100 supernodes vanish for an hour."""
+"""S-90: 90 of 100 supernodes vanish for an hour.
+
+Those who remain have neither the hands nor, in a small network, the room for all.  So the network has stood for a while
+before: who would help has to be on line for five minutes, and in a network that lives there are always some who are.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from halloo.sim.figures import Outcome
 from halloo.sim.play import Progress, Setting
@@ -10,6 +16,7 @@ from halloo.sim.stages import stage_of
 __all__ = ["SCENARIO"]
 
 SHARE = 0.9
+STOOD = 420.0  # seconds, at least, that the network has stood before
 GONE = 3_600.0  # seconds until they come back
 AFTER = 300.0  # seconds that are watched then
 BACK_WITHIN = 300.0  # seconds for 99 of 100 of the users
@@ -18,6 +25,7 @@ BACK_WITHIN = 300.0  # seconds for 99 of 100 of the users
 def play(setting: Setting, progress: Progress | None) -> Outcome:
     """Play it."""
     length = 30.0 + GONE + AFTER
+    setting = replace(setting, stands=max(STOOD, setting.stands))
     stage = stage_of(setting, length=length, progress=progress)
     stage.come_up()
     stage.search_often(1.0, length)
