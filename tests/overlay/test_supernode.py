@@ -397,6 +397,28 @@ def test_a_write_to_another_slot_is_checked_with_others_and_one_liar_counts_once
     assert keeper._errands == {}
 
 
+def test_a_record_whose_holders_are_gone_is_kept_by_whom_others_of_the_block_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, supernode = alone()
+    keeper, entry, key = supernode.keeper, entry_of("alice"), key_of(digest, "alice")
+    gone, knows, holder = ([Address.of(f"10.6.{i}.{n}", 1) for n in (1, 2)] for i in range(3))
+    keeper.block.roster.prefix = Prefix.of(key, 1).sibling
+    monkeypatch.setattr(type(keeper.block.atlas), "holders", lambda *_: list(gone))
+    monkeypatch.setattr(type(keeper.block.atlas), "knowing", lambda *_: list(knows))
+    asked = [one.to for one in keeper._run(entry, key, far(4), 9, 20.0) if isinstance(one, Send)]
+    (token,) = keeper._errands
+    for now in (20.5, 21.0):
+        asked += [one.to for one in keeper.wake(now) if isinstance(one, Send)]
+    assert asked[:2] == [Wire(one) for one in gone]
+    assert asked[2] in [Wire(one) for one in knows]
+    told = Kept(copies=0, others=tuple(holder), token=token)
+    (please,) = keeper.kept(told, asked[2].address, 21.1)
+    assert please.to == Wire(holder[0])
+    out = keeper.kept(Kept(copies=5, token=token), holder[0], 21.2)
+    assert [one.copies for one in sent(out, Stored)] == [5]
+
+
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_record_handed_on_is_forgotten_when_two_say_that_they_hold_it(
     honest: bool, monkeypatch: pytest.MonkeyPatch

@@ -100,6 +100,8 @@ class _Errand:
     candidates: list[Address]
     until: float
     again: float
+    knowing: list[Address] = field(default_factory=list)
+    """Others of that block, who know who holds it: asked when nobody of ``candidates`` answers."""
     asked: list[Address] = field(default_factory=list)
     holders: list[Address] = field(default_factory=list)
     """Who says that it holds it."""
@@ -379,12 +381,16 @@ class Keeper:
             self.rng.shuffle(candidates)  # another one each time: who keeps it to himself is found out by the next
         until, again = now + KEPT_WITHIN, now + KEEP_AGAIN
         errand = _Errand(entry, key, asker, request, candidates, until, again, handed_on=handed_on, alive=alive)
+        if not self.block.roster.prefix.covers(key):
+            errand.knowing = self.block.atlas.knowing(key)
+            self.rng.shuffle(errand.knowing)
         self._errands[token] = errand
         return self._ask(token, errand, now)
 
     def _ask(self, token: bytes, errand: _Errand, now: float) -> Effects:
         """Ask the next one who should hold it."""
-        fresh = [one for one in errand.candidates if one not in errand.asked] or errand.candidates
+        known = [*errand.candidates, *errand.knowing]
+        fresh = [one for one in known if one not in errand.asked] or errand.candidates
         errand.again = now + KEEP_AGAIN
         if not fresh:
             return []

@@ -8,7 +8,8 @@
       | <-- Stored ---------- |  0 copies: the whole record is needed
 
 The whole record is published when a supernode is found, when something in it changes, when its chain of signs of life
-comes to the end, when somebody who should have it has not, and with the goodbye.
+comes to the end, when somebody who should have it has not, and with the goodbye.  What nobody has kept is published
+again soon.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ __all__ = ["Published", "Publisher"]
 AGAIN = 900.0  # seconds to the next sign of life, at most; where one is to be found is believed for half an hour
 ROOT_SIZE = 16  # bytes of the root of a chain of signs of life
 RETRY = 5.0  # seconds after which an unanswered Store is said again
+UNKEPT = 15.0  # seconds, about, after which what nobody has kept is published again; twice as many after each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Publisher:
     """As it was published last."""
     _request: int = -1
     _version: int = 0
+    _unkept: int = 0
+    """How often in a row nobody has kept it."""
     _seen: int = 0
     """The second that our last record, or sign of life, shows us to be there at."""
     _root: bytes = b""
@@ -123,7 +127,7 @@ class Publisher:
         self.supernode = supernode
         if self.showing is not None and supernode is not None:
             self.showing.leaving = False
-        self.wake_at = inf
+        self.wake_at, self._unkept = inf, 0
         return self.publish(now)
 
     def leave(self, now: float) -> Effects:
@@ -142,7 +146,9 @@ class Publisher:
         self._request = -1
         if self._renewing and not message.copies:
             return self.publish(now)  # somebody has lost it
-        self.wake_at = now + AGAIN * (0.85 + 0.1 * self.rng.random())
+        self._unkept = 0 if message.copies else self._unkept + 1
+        pause = AGAIN if message.copies else min(AGAIN, UNKEPT * 2.0 ** min(self._unkept - 1, 10))
+        self.wake_at = now + pause * (0.85 + 0.1 * self.rng.random())
         return [Published(message.copies, message.reason, self._version, self._seen, self._renewing)]
 
     def wake(self, now: float) -> Effects:
@@ -150,7 +156,7 @@ class Publisher:
         if now < self.wake_at:
             return []
         tick = int(now + self.wall) // PULSE_EVERY
-        known = self._request < 0 and self._facts == self._said()
+        known = self._request < 0 and not self._unkept and self._facts == self._said()
         if self._root and known and self._seen // PULSE_EVERY < tick <= self._ends:
             return self._renew(tick, now)
         return self.publish(now)

@@ -24,8 +24,9 @@ from halloo.overlay.block import LOOK_FOR
 from halloo.overlay.comparing import AT_ONCE, COMPARE_EVERY, COMPARE_SOON
 from halloo.overlay.doubt import DOUBT_FOR, REVIVE_EVERY
 from halloo.overlay.gossip import BEAT_EVERY
+from halloo.overlay.keeper import KEPT_WITHIN
 from halloo.overlay.ladder import JoinTimings
-from halloo.overlay.publish import AGAIN
+from halloo.overlay.publish import AGAIN, UNKEPT
 from halloo.overlay.pulses import GATHER_FOR
 from halloo.overlay.roster import Registrar
 from halloo.overlay.search import ATLAS_AFTER
@@ -379,6 +380,8 @@ class Crowd:
         mine, number = self.rows, self.rows.supernode[rows]
         mine.publish_at[rows] = at + AGAIN * (0.85 + 0.1 * self.chance.random(len(rows)))
         good = np.isfinite(took)
+        again = rows[~good]
+        mine.publish_at[again] = at[~good] + KEPT_WITHIN + UNKEPT * (0.9 + 0.2 * self.chance.random(len(again)))
         done = at + took + 2 * self.ground.travel(rows, number)
         self._stored.put(done[good], rows[good], mine.epoch[rows[good]], mine.life[rows[good]])
 

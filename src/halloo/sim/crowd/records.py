@@ -15,15 +15,17 @@ supernode knows them, by its own roster or by the table of another block as old 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from halloo.overlay.keeper import CHECKS, KEEP_AGAIN, KEPT_WITHIN, QUORUM, SPREAD_FOR
+from halloo.overlay.slots import SLOTS
 from halloo.overlay.survey import TABLE_EVERY
 from halloo.sim.crowd.blocks import Blocks
 from halloo.sim.crowd.desks import Desks
-from halloo.sim.crowd.ground import NOBODY, Floats, Ground, Ints
+from halloo.sim.crowd.ground import NOBODY, Bools, Floats, Ground, Ints
 from halloo.sim.crowd.ledger import Ledger
 
 __all__ = ["Records"]
@@ -44,6 +46,7 @@ class Records:
         """By row, the slot of its record, as ``blocks.held`` counts them."""
         self.lost_at: Floats = np.empty(0)
         """By slot, when all who held it had gone at once: what was written before is lost."""
+        self._chance = chance
         self._gathered: Ints = np.zeros(len(desks), np.int64)
         self._fellows: Ints = np.zeros(len(desks), np.int64)
         self._phase = chance.random(len(desks)) * TABLE_EVERY
@@ -135,20 +138,34 @@ class Records:
         own = (held == supernodes[:, None]).any(1)
         first = supernodes.astype(np.int64).copy()
         waited = np.zeros(len(rows))
-        foreign = self._blocks.of_block[supernodes] != self.slots[rows] // 8
-        for which, order, most in (
-            (np.flatnonzero(~own & ~foreign), held, held.shape[1]),
-            (np.flatnonzero(~own & foreign), None, 2),
-        ):
+        foreign = self._blocks.of_block[supernodes] != self.slots[rows] // SLOTS
+        for which, far in ((np.flatnonzero(~own & ~foreign), False), (np.flatnonzero(~own & foreign), True)):
             if not len(which):
                 continue
-            known = order[which] if order is not None else self._known(rows[which], supernodes[which], at[which])
-            there = self._alive(known) & self._ground.passes_between(supernodes[which][:, None], self._safe(known))
-            column = there.argmax(1)
-            good = there.any(1) & (column * KEEP_AGAIN < KEPT_WITHIN) & (column < most)
-            first[which] = np.where(good, known[np.arange(len(which)), column], NOBODY)
-            waited[which] = column * KEEP_AGAIN
+            known = self._known(rows[which], supernodes[which], at[which]) if far else held[which]
+            first[which], waited[which] = self._asked(supernodes[which], known)
+            if far:
+                lost = which[first[which] == NOBODY]
+                first[lost], waited[lost] = self._asked_who_know(rows[lost], supernodes[lost], at[lost])
         return held, alive, own, first, waited
+
+    def _asked(self, supernodes: Any, known: Ints) -> tuple[Ints, Floats]:
+        """Whom of those they know supernodes find, one after the other, and after how long; NOBODY: none in time."""
+        there = self._alive(known) & self._ground.passes_between(supernodes[:, None], self._safe(known))
+        column = there.argmax(1)
+        good = there.any(1) & (column * KEEP_AGAIN < KEPT_WITHIN)
+        return np.where(good, known[np.arange(len(known)), column], NOBODY), column * KEEP_AGAIN
+
+    def _asked_who_know(self, rows: Ints, supernodes: Any, at: Floats) -> tuple[Ints, Floats]:
+        """The two that a table names are gone: others of that block are asked, who know who is there now."""
+        whom, waited = self._asked(supernodes, self._known_of_block(rows, supernodes, at))
+        found = whom != NOBODY
+        first = np.full(len(rows), NOBODY, np.int64)
+        first[found], late = self._asked(supernodes[found], self._blocks.held[self.slots[rows[found]]])
+        waited[found] += late + 2 * self._ground.between(supernodes[found], whom[found])
+        waited += 2 * KEEP_AGAIN
+        first[waited >= KEPT_WITHIN] = NOBODY
+        return first, waited
 
     def _spread(self, first: Ints, held: Ints, alive: Any) -> Floats:
         """Seconds until a quorum of those who hold a slot has what one of them was given."""
@@ -175,14 +192,26 @@ class Records:
 
     def _known(self, rows: Ints, supernodes: Any, at: Floats) -> Ints:
         """The two holders that supernodes of other blocks know of, as of when they asked for the table last."""
+        out = np.empty((len(rows), 2), np.int64)
+        for which, table in self._tables_known(supernodes, at):
+            out[which] = table[self.slots[rows[which]]]
+        return out
+
+    def _known_of_block(self, rows: Ints, supernodes: Any, at: Floats) -> Ints:
+        """Those of the same table who are named for other slots, in any order."""
+        out = np.empty((len(rows), 2 * SLOTS), np.int64)
+        for which, table in self._tables_known(supernodes, at):
+            block = self.slots[rows[which]] // SLOTS
+            out[which] = table[SLOTS * block[:, None] + np.arange(SLOTS)].reshape(len(block), -1)
+        return self._chance.permuted(out, axis=1)
+
+    def _tables_known(self, supernodes: Any, at: Floats) -> Iterator[tuple[Bools, Ints]]:
+        """The tables that supernodes know, and who knows them."""
         times = [since for since, _ in self._tables]
         age = (at + self._phase[supernodes]) % TABLE_EVERY
-        out = np.empty((len(rows), 2), np.int64)
-        index = np.array([max(0, bisect_right(times, one) - 1) for one in (at - age).tolist()])
+        index = np.array([max(0, bisect_right(times, one) - 1) for one in (at - age).tolist()], np.int64)
         for i in np.unique(index).tolist():
-            which = index == i
-            out[which] = self._tables[i][1][self.slots[rows[which]]]
-        return out
+            yield index == i, self._tables[i][1]
 
     def table_known_at(self, supernode: int, at: float) -> float:
         """As of when a supernode knows the tables of other blocks."""
