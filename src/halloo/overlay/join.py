@@ -203,8 +203,8 @@ class Join:
     _hinted: float = -inf
 
     def __post_init__(self) -> None:
-        self.scout = Scout(self.cache, self.rng, self.requests, self.wall)
         self.returns = Returns(self.rng, self.peers, self.wall)
+        self.scout = Scout(self.cache, self.rng, self.requests, self.wall, self.returns.holds)
 
     @property
     def wake_at(self) -> float:

@@ -6,12 +6,13 @@
 
 Three *spares*, the nearest of those that have room, are asked every few minutes, and every five minutes the address of
 which nothing was heard for the longest time: twelve an hour, six in a hundred of a full host cache, as the classic
-client did.  All that costs a byte a second.
+client did.  All that costs a byte a second.  Of two spares a ticket is held (see ``returns``): those stay, for some
+milliseconds are not worth another visit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -47,12 +48,13 @@ class _Asked:
 
 @dataclass(slots=True)
 class Scout:
-    """Who asks around for one node."""
+    """Who asks around for one node.  ``valued``: whether a spare is worth more than a nearer one."""
 
     cache: HostCache
     rng: Random
     requests: Numbers
     wall: float
+    valued: Callable[[Address, float], bool]
     timers: Timers = field(default_factory=Timers)
     _own: Address | None = None
     _spares: dict[Address, float] = field(default_factory=dict)
@@ -101,7 +103,7 @@ class Scout:
             return True
         self._spares[address], self._heard[address] = now - asked.at, now
         if len(self._spares) > SPARES:
-            self._drop(self.spares[-1])
+            self._drop(max(self._spares, key=lambda spare: (not self.valued(spare, now), self._spares[spare])))
         return True
 
     def wake(self, now: float) -> Effects:
