@@ -331,7 +331,7 @@ def sizes() -> str:
     rows.append(("digest", *(suite.digest.size for suite in SUITES)))
     rows.append(("body of one frame at most", *(suite.fragment_size for suite in SUITES)))
     padded = [", ".join(str(size) for size in suite.padded_sizes) or "not padded" for suite in SUITES]
-    rows.append(("sealed signalling is padded to", *padded))
+    rows.append(("sealed signalling is padded to (the first: signs of life alone)", *padded))
     return table(("bytes", *(suite.name for suite in SUITES)), rows)
 
 

@@ -14,6 +14,7 @@ from halloo.crypto.suite import Suite
 from halloo.link.handshake import INITIATOR, RESPONDER, Initiator, after_answer, after_finish
 from halloo.messages.directory import Stored
 from halloo.messages.link import Finish, Hello, HelloAnswer
+from halloo.messages.overlay import Ping
 
 suites = pytest.mark.parametrize("suite", both_suites())
 SECRET = b"a word between the two of them "
@@ -192,6 +193,11 @@ def test_lengths_tell_little() -> None:
         sizes |= {len(seen.sealed[1]) for seen in attacker.seen[before:] if seen.sealed and seen.source == ALICE}
     assert len(attacker.heard(BOB)) == 24
     assert sizes == {64 - 5}  # less mark and link number
+    attacker.seen.clear()
+    for number in range(8):
+        attacker.say(ALICE, here, Ping(ready=number % 2 == 0, request=number))
+    short = {len(seen.sealed[1]) for seen in attacker.seen if seen.sealed}
+    assert short == {40 - 5}, "a sign of life, and that it was heard"
 
 
 def test_weak_keys_are_refused() -> None:

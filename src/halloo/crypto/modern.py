@@ -242,5 +242,5 @@ MODERN = Suite(
     password=ModernPassword(),
     # IPv6's least packet of 1,280 less IP and UDP heads, cloak and the longest head.
     fragment_size=1_280 - 48 - ModernCloak.overhead - _LONGEST_HEAD,
-    padded_sizes=(64, 128, 256, 512, 1_024),
+    padded_sizes=(40, 64, 128, 256, 512, 1_024),
 )

@@ -14,8 +14,10 @@ from halloo.link.datagrams import Datagrams
 from halloo.link.links import Links
 from halloo.link.onelink import OneLink
 from halloo.link.persona import Persona
+from halloo.link.reliable import SignOfLife
 from halloo.link.streams import Streams
 from halloo.messages.link import Resume, Resumed
+from halloo.messages.overlay import Ping, Pong
 from halloo.wire.command import encode_command
 from halloo.wire.frame import Control, FrameKind, StreamFrame
 
@@ -40,7 +42,8 @@ class Mouth:
 
     def said(self, message: Message) -> bytes:
         """The bytes of a message, as they are sent; one that is nearly all keys and ciphertext is not compressed."""
-        return encode_command(message, compressed=not isinstance(message, _DENSE), network=self._network)
+        command = encode_command(message, compressed=not isinstance(message, _DENSE), network=self._network)
+        return SignOfLife(command) if isinstance(message, Ping | Pong) else command
 
     def say(self, route: Route, message: Message) -> list[Effect]:
         """Say a message in the open."""
@@ -119,8 +122,11 @@ class Mouth:
         return self.forward(channel.hop, channel.token, inner)
 
     def padded(self, plain: bytes, overhead: int, room: int = 1 << 32) -> bytes:
-        """Grown with zeros, so that the whole has one of few sizes, as far as there is room."""
-        sizes = self._persona.suite.padded_sizes
+        """Grown with zeros, so that the whole has one of few sizes, as far as there is room.
+
+        Only signs of life may have the least.
+        """
+        sizes = self._persona.suite.padded_sizes[not isinstance(plain, SignOfLife) :]
         whole = len(plain) + overhead
         fitting = next((size for size in sizes if whole <= size <= room), whole)
         return plain + bytes(fitting - whole)

@@ -18,7 +18,7 @@ from halloo.base.errors import Malformed
 from halloo.wire.buffer import Reader, Writer
 from halloo.wire.command import split_commands
 
-__all__ = ["Reliable", "said_once"]
+__all__ = ["Reliable", "SignOfLife", "said_once"]
 
 FIRST_WAIT = 0.4  # seconds before the first repetition while the round trip is unknown
 LEAST_WAIT = 0.15  # seconds: below it a busy machine looks like a loss
@@ -27,6 +27,13 @@ WINDOW = 64  # commands said and not yet heard, at most
 QUEUE = 512  # commands waiting in all, at most
 _HEAD_ROOM = 6  # bytes that ack and first of a first packet may take
 MAX_EARLY = 65_536  # bytes kept of what comes before its turn; what is beyond is heard when it is said again
+
+
+class SignOfLife(bytes):
+    """A command, or a packet, that says no more than that one is there.
+
+    When it comes tells as much already; so its size may.
+    """
 
 
 def said_once(plain: bytes) -> list[bytes]:
@@ -106,7 +113,7 @@ class Reliable:
                 self._silent_since = now
             out.append(packet)
         if self._ack_due and not out:
-            out.append(bytes(Writer().varint(self._heard).varint(0)))
+            out.append(SignOfLife(Writer().varint(self._heard).varint(0)))
         self._ack_due = False
         return out
 
@@ -171,14 +178,15 @@ class Reliable:
 
     def _packet(self, first: int, room: int) -> tuple[bytes, int]:
         out = Writer().varint(self._heard).varint(first)
-        count = 0
+        count, short = 0, True
         for at in range(first - self._base, min(len(self._unheard), WINDOW)):
             command = self._unheard[at]
             if count and len(out) + len(command) > room:
                 break
             out += command
             count += 1
-        return bytes(out), count
+            short = short and isinstance(command, SignOfLife)
+        return SignOfLife(out) if short else bytes(out), count
 
     def _acknowledge(self, ack: int, now: float) -> None:
         if self._timed is not None and self._timed[0] <= ack:

@@ -19,6 +19,7 @@ from halloo.link.mouth import SEALED_HEAD
 from halloo.link.persona import Persona
 from halloo.messages.credential import Notary, Record
 from halloo.messages.link import Finish, Hello, HelloAnswer, Renew, RenewAnswer, RenewFinish
+from halloo.messages.overlay import Ping, Pong
 from halloo.wire.command import encode_command
 
 __all__ = ["KEEP_ALIVE", "Ack", "Said", "Tally"]
@@ -65,7 +66,8 @@ class Tally:
             size = len(encode_command(message, compressed=True, network=self.network))
         except ValueError:
             return  # a bound of the wire that a world of minds does not have
-        size = on_wire(size + RECORD_GROWS * _records(message), sealed=sealed)
+        least = 0 if isinstance(message, Ping | Pong) else 1
+        size = on_wire(size + RECORD_GROWS * _records(message), sealed=sealed, least=least)
         self._sum[kind] = self._sum.get(kind, 0) + weight * size
         sampled = self._sampled[kind] = self._sampled.get(kind, 0) + weight
         self._names[kind.__name__] = self._sum[kind] / sampled
@@ -80,12 +82,13 @@ class Tally:
         return sum(count * self.size(name) for name, count in said.items() if name not in left_out)
 
 
-def on_wire(size: int, *, sealed: bool) -> int:
-    """Bytes of the datagram that carries a command of ``size`` bytes."""
+def on_wire(size: int, *, sealed: bool, least: int = 1) -> int:
+    """Bytes of the datagram that carries a command of ``size`` bytes; ``least``: which of the sizes is the first allowed."""
     if not sealed:
         return size + ModernCloak.overhead
     whole = size + NUMBERS + SEALED_HEAD + ModernSeal.overhead
-    return next((padded for padded in MODERN.padded_sizes if padded >= whole), whole) + ModernCloak.overhead
+    sizes = MODERN.padded_sizes[least:]
+    return next((padded for padded in sizes if padded >= whole), whole) + ModernCloak.overhead
 
 
 def _records(message: Message) -> int:
