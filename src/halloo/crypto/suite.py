@@ -257,5 +257,7 @@ class Suite:
     fragment_size: int
     """Bytes of body in one frame at most; longer bodies travel in fragments."""
     padded_sizes: tuple[int, ...]
-    """Sealed signalling is padded to the next of these sizes, in bytes; the first is for signs of life alone.  Empty: no
-    padding."""
+    """Sealed signalling is padded to the next of these sizes, in bytes; the first is for signs of life alone.
+
+    Empty: no padding.
+    """
