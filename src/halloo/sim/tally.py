@@ -83,7 +83,7 @@ class Tally:
 
 
 def on_wire(size: int, *, sealed: bool, least: int = 1) -> int:
-    """Bytes of the datagram with a command of ``size`` bytes; ``least``: the first of the padded sizes that it may have."""
+    """Bytes of the datagram with a command of ``size`` bytes; ``least``: the first padded size that it may have."""
     if not sealed:
         return size + ModernCloak.overhead
     whole = size + NUMBERS + SEALED_HEAD + ModernSeal.overhead
