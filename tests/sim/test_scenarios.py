@@ -132,3 +132,20 @@ def test_when_three_of_ten_supernodes_die_users_step_in_and_then_it_is_quiet(see
     stage.run(600.0)
     assert sum((stage.promoted, stage.demoted)) - sum(settled) <= 1
     assert stage.shut_down == 0
+
+
+def test_where_one_supernode_of_ten_is_left_those_who_stand_in_its_line_step_in() -> None:
+    """It takes two users a second: alone it would need two and a half minutes, if all came at their time."""
+    setting = Setting(nodes=300, seed=1, calls=0, stands=420.0)
+    stage = Play(setting, length=300.0)
+    stage.come_up()
+    (left,) = stage.rng.sample(stage.supernodes_now(), 1)
+    at = stage.now
+    for name in stage.supernodes_now():
+        if name != left:
+            stage.stop(name)
+    back = stage.until_back(at, stage.expected, 300.0)
+    assert back is not None
+    assert back <= 125.0
+    assert stage.promoted >= 1
+    assert stage.shut_down == 0
