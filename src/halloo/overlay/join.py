@@ -179,6 +179,8 @@ class Join:
     returns: Returns = field(init=False)
     _began: float = 0.0
     _round: int = 0
+    _ends: float = 0.0
+    """When the round does, whatever comes between."""
     _steps: list[_Step] = field(default_factory=list)
     _order: Numbers = field(default_factory=Numbers)
     _probes: dict[Address | int, _Probed] = field(default_factory=dict)
@@ -425,7 +427,8 @@ class Join:
             for at, way in ladder.rungs:
                 if way is not Way.PROXY or self.has_proxy:
                     insort(self._steps, (begin + at + i * ladder.stagger, self._order(), way, address))
-        self.timers[Timer.ROUND] = begin + ladder.round if self._steps else now
+        self._ends = begin + ladder.round if self._steps else now
+        self.timers[Timer.ROUND] = min(self._ends, waits.at) if waits is not None else self._ends
         return self._step(now)
 
     def _entries(self, now: float) -> list[Address]:
@@ -611,6 +614,9 @@ class Join:
         return dropped
 
     def _round_over(self, now: float) -> Effects:
+        if self._attempts and now < self._ends:
+            self.timers[Timer.ROUND] = self._ends  # it is time for the appointment, but another takes us, perhaps
+            return []
         self._silent |= dict.fromkeys(probe.address for probe in self._probes.values())
         self._silent |= dict.fromkeys(attempt.address for attempt in self._attempts.values())
         if self._moving:

@@ -64,7 +64,8 @@ class Rounds:
             when = begin[there] + i * ladder.stagger
             self.all.steps.put(when, who, mine.epoch[who], handles[there, i], UDP, NO_TICKET)
         any_there = (handles != NOBODY).any(1) | due | looks
-        mine.wake(rows, np.where(any_there, begin + ladder.round, at))
+        mine.round_ends[rows] = np.where(any_there, begin + ladder.round, at)
+        mine.wake(rows, np.minimum(mine.round_ends[rows], mine.place_at[rows]))
         if self._tcp:
             self.all.rungs.put(begin + self._tcp[0][0], rows, mine.epoch[rows], begin)
 
@@ -146,8 +147,12 @@ class Rounds:
             self._handshakes.connect(at[connects], rows[connects], supernode[connects], way[connects])
 
     def over(self, rows: Ints, at: Floats) -> None:
-        """The time of a round is over, and nobody has taken them."""
+        """The time of a round is over, and nobody has taken them; or that of an appointment has come in its middle."""
         mine, flags = self.rows, self.caches.flags
+        busy = (mine.attempts[rows] > 0) & (at < mine.round_ends[rows])
+        if busy.any():
+            mine.wake(rows[busy], mine.round_ends[rows[busy]])
+            rows, at = rows[~busy], at[~busy]
         held = flags[rows]
         flags[rows] = np.where(held & ASKED, (held | SILENT) & ~np.uint8(ASKED), held)
         mine.round[rows] = np.minimum(250, mine.round[rows] + 1)

@@ -43,6 +43,7 @@ class Rows:
         self.knows: Bools = np.zeros(users, bool)
         """Whether it knows its public host: the first datagram is told, and said again."""
         self.held_until = np.zeros(users, np.float64)
+        self.round_ends: Floats = np.zeros(users)
         self.entries = np.full((users, entries), NOBODY, np.uint16)
         self.place_with = np.full(users, NOBODY, np.uint16)
         """The supernode that keeps a place,"""
