@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from halloo.base.address import Wire
 from halloo.base.effects import Send
 from halloo.base.machine import Numbers
 from halloo.messages.overlay import Probe, ProbeRefuse
@@ -164,11 +163,11 @@ class Drawn(Random):
 
 def refuse(join: Join, rng: Random, now: float) -> None:
     """Some of those who were probed say later, or keep a place."""
-    for address, probe in list(join._probes.items()):
+    for probe in list(join._tries.probes.values()):
         if rng.random() < 0.6:
             ticket = bytes(14) if rng.random() < 0.5 else None
             told = ProbeRefuse(retry_after=rng.randrange(40), ticket=ticket, request=probe.request)
-            for effect in join.probed(told, Wire(address), now):
+            for effect in join.probed(told, probe.route, now):
                 assert not isinstance(effect, Send) or isinstance(effect.message, Probe)
 
 

@@ -47,8 +47,8 @@ from math import inf
 from random import Random
 
 from halloo.base.address import Address, Peer, Route, Stream, Wire
-from halloo.base.effects import Link, Send, StreamClose, Unlink
-from halloo.base.machine import Effect, Effects, Event, Message, Numbers, Timers
+from halloo.base.effects import Link, Send, Unlink
+from halloo.base.machine import Effects, Event, Message, Numbers, Timers
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
 from halloo.messages.role import Move
 from halloo.overlay.hostcache import CAPACITY, HostCache, Source
@@ -56,13 +56,13 @@ from halloo.overlay.ladder import JoinTimings, Ladder, Way, said_way
 from halloo.overlay.promises import Promise, Promises
 from halloo.overlay.returns import Returns
 from halloo.overlay.scout import Scout
+from halloo.overlay.tries import HOLD, Attempt, Tries, closed
 
 __all__ = ["Join", "JoinFailed", "JoinTimings", "Joined", "Ladder", "Lost", "Shifted", "State", "Way"]
 
 
 READY_AGAIN = 5.0  # seconds after which a node that said for the first time that it is ready shows another sign of life
 LONGEST_DOUBLING = 16  # times that the pause between rounds doubles: every cap is reached by then
-HOLD = 0.6  # seconds that a handshake over UDP has before others are asked as well: three slow round trips
 GATHER = 0.8  # seconds in which the answers of all who were asked in a round come, before one is chosen
 NO_ANSWER = 1.0  # seconds after which a probe with a ticket is said again, or the next best is asked
 ALONE = 1.5  # seconds that only the appointment is kept, before others are tried as well
@@ -131,28 +131,6 @@ class JoinFailed(Event):
     tried: tuple[Address, ...]
 
 
-@dataclass(slots=True)
-class _Attempt:
-    address: Address
-    route: Route
-    began: float
-    way: Way
-    round_trip: float = 0.0
-    up: bool = False
-    returning: bool = False
-    """Whether we come back with a ticket; then Attach is said already."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Probed:
-    address: Address
-    route: Wire | Stream
-    way: Way
-    request: int
-    at: float
-    with_ticket: bool
-
-
 _Step = tuple[float, int, Way, Address]
 """When, in which order of equals, how, where."""
 
@@ -183,9 +161,7 @@ class Join:
     """When the round does, whatever comes between."""
     _steps: list[_Step] = field(default_factory=list)
     _order: Numbers = field(default_factory=Numbers)
-    _probes: dict[Address | int, _Probed] = field(default_factory=dict)
-    """By address, or by the number of a connection."""
-    _attempts: dict[Peer, _Attempt] = field(default_factory=dict)
+    _tries: Tries = field(init=False)
     _tried: dict[Address, None] = field(default_factory=dict)
     _turned: dict[Address, None] = field(default_factory=dict)
     """Who had his turn since all had theirs."""
@@ -205,6 +181,7 @@ class Join:
     _hinted: float = -inf
 
     def __post_init__(self) -> None:
+        self._tries = Tries(self.streams, self.requests)
         self.returns = Returns(self.rng, self.peers, self.wall)
         self.scout = Scout(self.cache, self.rng, self.requests, self.wall, self.returns.holds)
 
@@ -229,7 +206,7 @@ class Join:
     def leave(self) -> Effects:
         """Say goodbye and stay off line."""
         out: Effects = [Send(self.peer, Leave()), Unlink(self.peer, "left")] if self.peer is not None else []
-        out += self._drop_attempts()
+        out += self._tries.drop()
         self.state, self.peer, self.supernode, self._moving = State.IDLE, None, None, False
         self._steps.clear()
         self._promises.forget()
@@ -275,7 +252,7 @@ class Join:
             return []
         out: Effects = [*self._stop_climbing()]
         self.state = State.CLIMBING
-        self._attempts[peer] = _Attempt(supernode, Wire(supernode), now, Way.UDP, up=True)
+        self._tries.attempts[peer] = Attempt(supernode, Wire(supernode), now, Way.UDP, up=True)
         return [*out, Send(peer, Attach(node=self.node, port=self.port, request=self.requests() & 0xFFFF))]
 
     # --- what is heard
@@ -287,24 +264,23 @@ class Join:
         if isinstance(route, Wire) and self.scout.hear(message, route.address, now):
             willing = isinstance(message, ProbeAccept)
             return self.returns.at_leisure(route.address, self.scout.spares, now) if willing else []
-        probe = self._probes.get(_key(route))
-        if probe is None or probe.request != message.request or self.state is not State.CLIMBING:
+        probe = self._tries.answered(route, message.request) if self.state is State.CLIMBING else None
+        if probe is None:
             return []
-        del self._probes[_key(route)]
         address, way = probe.address, probe.way
         self._silent.pop(address, None)
         self._heard_by_udp = self._heard_by_udp or way is Way.UDP
         held = self._held_until(now)
         if isinstance(message, ProbeAccept) and held <= now and not self._comes_to(address, way):
             return self._attempt(address, probe.route, way, now, now - probe.at)
-        out = _closed(probe.route)
+        out = closed(probe.route)
         if isinstance(message, ProbeRefuse):
             return out + self._refused(message, address, way, now, has_place=probe.with_ticket)
         return out if self._comes_to(address, way) else out + self._plan(held, way, address, now)
 
     def up(self, peer: Peer, now: float) -> Effects:
         """A link stands."""
-        attempt = self._attempts.get(peer)
+        attempt = self._tries.attempts.get(peer)
         if attempt is None:
             return self.returns.up(peer)
         attempt.up = True
@@ -313,7 +289,7 @@ class Join:
     def down(self, peer: Peer, reason: str, now: float) -> Effects:
         """A link ended or never stood."""
         self.returns.down(peer)
-        attempt = self._attempts.pop(peer, None)
+        attempt = self._tries.attempts.pop(peer, None)
         if attempt is not None:
             self._silent[attempt.address] = None
             if attempt.way is Way.UDP:
@@ -332,8 +308,8 @@ class Join:
         match message:
             case Attached():
                 return self._attached(message, sender, now)
-            case AttachRefused() if sender in self._attempts:
-                attempt = self._attempts.pop(sender)
+            case AttachRefused() if sender in self._tries.attempts:
+                attempt = self._tries.attempts.pop(sender)
                 out: Effects = [Unlink(sender, "refused")]
                 if attempt.returning and message.ticket:
                     out = self.returns.stay(sender, attempt.address, now)
@@ -462,7 +438,7 @@ class Join:
                 continue
             if len(self._tried) < MOST_TRIED:
                 self._tried[address] = None
-            if way is Way.UDP and self.returns.holds(address, now) and not self._attempts:
+            if way is Way.UDP and self.returns.holds(address, now) and not self._tries.attempts:
                 out += self._attempt(address, Wire(address), way, now)
             elif not self._comes_to(address, way):
                 out += self._probe(address, way, now)
@@ -470,16 +446,10 @@ class Join:
         return out
 
     def _comes_to(self, address: Address, way: Way) -> bool:
-        """Whether a handshake with a supernode is under way, so that another by this way would only be more work.
+        return self._tries.comes_to(address, way, patient=self.timings.patient)
 
-        Over UDP it may be that small datagrams pass and large ones are lost, and a connection that was begun unasked
-        may never stand: that is no reason not to connect by the next rung.
-        """
-        asked = way is Way.UDP or self.timings.patient
-        return any(
-            attempt.address == address and (attempt.up or (asked and (attempt.way is Way.UDP) is (way is Way.UDP)))
-            for attempt in self._attempts.values()
-        )
+    def _held_until(self, now: float) -> float:
+        return self._tries.held_until(now, patient=self.timings.patient)
 
     def _plan(self, at: float, way: Way, address: Address, now: float) -> Effects:
         """Take a rung later; what is due of the others now."""
@@ -487,37 +457,20 @@ class Join:
         return self._step(now)
 
     def _probe(self, address: Address, way: Way, now: float) -> Effects:
-        """Ask whether we may come.
+        if way is not Way.UDP and not self.timings.patient:
+            return self._attempt(address, self._tries.route(address, way), way, now)  # the article asks over UDP alone
+        return self._tries.probe(address, way, self._promises.ticket(address), now)
 
-        A way that is still being tried is no reason to wait with another one: a firewall may drop it without a word.
-        """
-        route: Wire | Stream = Wire(address)
-        if way is not Way.UDP:
-            if any(probe.address == address and probe.way is way for probe in self._probes.values()):
-                return []  # what is said over a connection arrives
-            port = {Way.TCP: address.port, Way.PROXY: Way.TCP_443.value}.get(way, way.value)
-            route = Stream(self.streams(), Address(address.host, port), proxied=way is Way.PROXY)
-            if not self.timings.patient:
-                return self._attempt(address, route, way, now)  # the article asks only over UDP
-        request, ticket = self.requests() & 0xFFFF, self._promises.ticket(address)
-        self._probes[_key(route)] = _Probed(address, route, way, request, now, ticket is not None)
-        return [Send(route, Probe(ticket=ticket, request=request))]
-
-    def _attempt(self, address: Address, route: Route, way: Way, now: float, round_trip: float = 0.0) -> Effects:
+    def _attempt(
+        self, address: Address, route: Wire | Stream, way: Way, now: float, round_trip: float = 0.0
+    ) -> Effects:
         peer, ticket = Peer(self.peers()), self.returns.take(address, now) if way is Way.UDP else b""
-        self._attempts[peer] = _Attempt(address, route, now, way, round_trip, returning=bool(ticket))
+        self._tries.attempts[peer] = Attempt(address, route, now, way, round_trip, returning=bool(ticket))
         return [Link(peer, route, ticket=ticket), self._attach(peer, address)] if ticket else [Link(peer, route)]
 
     def _attach(self, peer: Peer, address: Address) -> Send:
         ticket = self._promises.ticket(address)
         return Send(peer, Attach(node=self.node, port=self.port, ticket=ticket, request=self.requests() & 0xFFFF))
-
-    def _held_until(self, now: float) -> float:
-        """Until when others wait, because a supernode has said that we may come, and we are coming."""
-        hold = HOLD * 2 ** min(len(self._attempts) - 1, 3)  # where several take long, there is much to do everywhere
-        told = self.timings.patient  # the article connects without having asked
-        coming = [attempt.began + hold for attempt in self._attempts.values() if told or attempt.way is Way.UDP]
-        return max((until for until in coming if until > now), default=now)
 
     # --- refusals
 
@@ -542,7 +495,7 @@ class Join:
         if self._promises.again(promise):
             return out
         out += self._give_back(self._promises.keep(promise))
-        return out if self._attempts else [*out, *self._pause(now)]
+        return out if self._tries.attempts else [*out, *self._pause(now)]
 
     def _refer(self, addresses: list[Address] | tuple[Address, ...], way: Way, now: float) -> Effects:
         """Supernodes that we were told of are tried next, as far as they are new in this search, by the same way."""
@@ -567,7 +520,7 @@ class Join:
 
     def _choose(self, now: float) -> Effects:
         """All who were asked have had time to say how long one would wait: ask for a place where it is shortest."""
-        if self.state is not State.CLIMBING or self._attempts or not self._promises.offers:
+        if self.state is not State.CLIMBING or self._tries.attempts or not self._promises.offers:
             return []
         best = self._promises.best_offer(self.rng)
         if best is None:
@@ -579,7 +532,7 @@ class Join:
     # --- the end of a round
 
     def _attached(self, message: Attached, sender: Peer, now: float) -> Effects:
-        attempt = self._attempts.pop(sender, None)
+        attempt = self._tries.attempts.pop(sender, None)
         teller = attempt.address if attempt else self.supernode if sender == self.peer else None
         if teller is not None:
             self.cache.add(message.supernodes, teller, wall=now + self.wall)
@@ -601,24 +554,14 @@ class Join:
             self.scout.attached(attempt.address, now)
             self.returns.attached(now)
         joined = Joined(sender, attempt.address, message.observed, said_way(attempt.route), now - self._began)
-        out += [*self._drop_attempts(), joined]
+        out += [*self._tries.drop(), joined]
         return out if left is None else [*out, Shifted(left)]
 
-    def _drop_attempts(self) -> list[Effect]:
-        """Nothing that is being tried is needed any more."""
-        dropped: list[Effect] = [Unlink(peer, "not needed") for peer in self._attempts]
-        self._attempts.clear()
-        for probe in self._probes.values():
-            dropped += _closed(probe.route)
-        self._probes.clear()
-        return dropped
-
     def _round_over(self, now: float) -> Effects:
-        if self._attempts and now < self._ends:
+        if self._tries.attempts and now < self._ends:
             self.timers[Timer.ROUND] = self._ends  # it is time for the appointment, but another takes us, perhaps
             return []
-        self._silent |= dict.fromkeys(probe.address for probe in self._probes.values())
-        self._silent |= dict.fromkeys(attempt.address for attempt in self._attempts.values())
+        self._silent |= dict.fromkeys(self._tries.unheard())
         if self._moving:
             return self._stay(now)
         self._round += 1
@@ -632,7 +575,7 @@ class Join:
         self._steps.clear()
         self._promises.offers.clear()
         self.timers.clear()
-        return self._drop_attempts()
+        return self._tries.drop()
 
     def _pause(self, now: float) -> Effects:
         """Wait: for the appointment, for the first of those who all said later, or as the back-off says."""
@@ -649,12 +592,3 @@ class Join:
             until = self._promises.first_of(self.cache.addresses(), now) or until
         self.timers[Timer.ROUND] = until
         return out
-
-
-def _key(route: Wire | Stream) -> Address | int:
-    return route.address if isinstance(route, Wire) else route.number
-
-
-def _closed(route: Wire | Stream) -> Effects:
-    """A connection over which no link is made."""
-    return [StreamClose(route.number)] if isinstance(route, Stream) else []

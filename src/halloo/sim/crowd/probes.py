@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from halloo.overlay.join import HOLD, NO_ANSWER
+from halloo.overlay.join import NO_ANSWER
 from halloo.overlay.promises import WORTH
+from halloo.overlay.tries import HOLD, MOST_DOUBLED
 from halloo.sim.crowd.caches import ASKED, SILENT
 from halloo.sim.crowd.desks import ACCEPTED, NO_TICKET, REFUSED
 from halloo.sim.crowd.ground import NOBODY, Floats
@@ -105,7 +106,7 @@ class Probes:
             who, when, number = rows[now], at[now], supernode[now]
             mine.attempts[who] += 1
             mine.comes_to[who] = number
-            mine.held_until[who] = when + HOLD * 2.0 ** np.clip(mine.attempts[who] - 1, 0, 3)
+            mine.held_until[who] = when + HOLD * 2.0 ** np.clip(mine.attempts[who] - 1, 0, MOST_DOUBLED)
             self._handshakes.greet(when, who, number, way[now], ticket[now], when - sent[now])
         if refused.any():
             no = refused
