@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from halloo.sim.minds import Dweller, MindWorld
 from halloo.sim.tally import KEEP_ALIVE, Said
 
-__all__ = ["Counting"]
+__all__ = ["OF_CLIENTS", "Counting"]
 
 SPENDERS = 100  # nodes of a kind that are looked at for a curve
 MANY = 800  # nodes of a supernode for which its bytes are worked out
 _ASKING = ("Search", "Found")
 _SPEAKING = ("Search", "Found", "Ack of Search", "Ack of Found", "Sound")
-_OF_CLIENTS = frozenset(
+OF_CLIENTS = frozenset(
     {
         *("Pong", "Ack of Ping", "Stored", "Ack of Store", "Attached", "Ack of Attach"),
         *("HelloAnswer", "ProbeAccept", "RenewAnswer", "Ack of Finish"),
@@ -83,7 +83,7 @@ class Counting:
         """What ordinary nodes and supernodes have said, in bytes a second; ``attached``: how many users there are."""
         idle = self.rate(users, without=(*KEEP_ALIVE, *_SPEAKING))
         whole, alive = self.rate(users), self.rate(supernodes)
-        of_others = [kind for kind in self.said(supernodes) if kind not in _OF_CLIENTS]
+        of_others = [kind for kind in self.said(supernodes) if kind not in OF_CLIENTS]
         of_clients = self.rate(supernodes, without=of_others)
         clients = attached / max(1, len(supernodes))
         at_many = None

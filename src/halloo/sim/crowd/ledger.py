@@ -7,17 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from halloo.sim.counting import OF_CLIENTS
 from halloo.sim.crowd.ground import Floats
 
 __all__ = ["Ledger"]
 
-_OF_CLIENTS = frozenset(
-    {
-        *("Stored", "Ack of Store", "Ack of Refresh", "Attached"),
-        *("HelloAnswer", "Ack of Finish", "Pong", "Ack of Ping"),
-    }
-)
-"""What a supernode says because of each node that is attached to it: the same as in ``counting``."""
+_OF_CLIENTS = OF_CLIENTS | {"Refresh to a holder"}
 
 
 class Ledger:
