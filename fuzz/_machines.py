@@ -169,8 +169,8 @@ def _kinds(*things: Any) -> tuple[str, ...]:
 
 def _join_hears(join: Any, message: Any, sender: Any, now: float) -> Any:
     if isinstance(message, overlay.ProbeAccept | overlay.ProbeRefuse):
-        known = next(iter(join._probes or join.scout._asked), None)
-        return join.probed(message, Wire(known) if known and message.request % 2 else sender, now)
+        routes = [probe.route for probe in join._tries.probes.values()] or [Wire(one) for one in join.scout._asked]
+        return join.probed(message, routes[0] if routes and message.request % 2 else sender, now)
     return join.receive(message, sender, now) if isinstance(sender, int) else []
 
 
@@ -477,8 +477,8 @@ SUBJECTS: tuple[Subject, ...] = (
         _of_nodes("join"),
         lambda join: (
             join.state.name,
-            _kinds(*(attempt.route for attempt in join._attempts.values())),
-            bool(join._probes),
+            _kinds(*(attempt.route for attempt in join._tries.attempts.values())),
+            bool(join._tries.probes),
             join._promises.appointment is not None,
             bool(join._promises.offers),
             bool(join.scout._asked),
@@ -491,7 +491,7 @@ SUBJECTS: tuple[Subject, ...] = (
         },
         tidings={"up": lambda join, rng, now: join.up(peer(rng), now), "down": _down},
         real=lambda join: {
-            "request": [asked.request for asked in (*join._probes.values(), *join.scout._asked.values())],
+            "request": [asked.request for asked in (*join._tries.probes.values(), *join.scout._asked.values())],
             "ticket": [promise.ticket for promise in join._promises._told.values()],
         },
         bounds=_OVERLAY,
