@@ -20,6 +20,7 @@ from halloo.overlay.admission import (
     PLACES_OF_HOST,
     RETURN_SHARE,
     SPACED,
+    STALE,
     Admission,
     Pace,
     Verdict,
@@ -139,6 +140,18 @@ def test_a_flood_from_made_up_addresses_costs_no_memory_and_no_place() -> None:
     if not mine.admitted:
         mine = admission.ask(b"\xc6\x33\x64\x07", mine.ticket, at)
         assert mine.admitted or mine.wait <= 2
+
+
+def test_places_taken_and_given_back_over_and_over_leave_no_trace() -> None:
+    admission, now = full_line(), 100.0
+    for number in range(20):
+        place(admission, host(number), now)
+    for _ in range(5_000):
+        admission.give_back(host(99), place(admission, host(99), now).ticket, now)
+    assert admission.places == 20
+    assert len(admission._order) <= 2 * 21 + STALE
+    assert len(admission._gaps) <= 1
+    assert place(admission, host(99), now).wait == pytest.approx(21 * SPACED / PACE.rate, abs=1)
 
 
 def test_one_host_has_a_few_places_and_a_home_network_has_all() -> None:

@@ -46,6 +46,7 @@ LATER = 30.0  # seconds, at least, after which to ask again where no place is ke
 SPACED = 1.1  # times the work of one between two in the line: they do not come evenly, and others come unasked
 FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
 RETURN_SHARE = 0.8  # of a log-in's processor time, who comes back with a ticket: no handshake, the rest as ever
+STALE = 64  # places that are used or given back, beyond as many as are kept, before their times are forgotten
 _CHECK = 8  # bytes that make a ticket ours
 _TIME = 6  # bytes of the time in it, in milliseconds; zero: a proof of the address only
 
@@ -214,6 +215,8 @@ class Admission:
         if share != 1.0:
             self._paid[number] = share
         heappush(self._order, number)
+        if len(self._order) > 2 * len(self._places) + STALE:
+            self._order = sorted(self._places)  # a heap; places taken and given back over and over leave no trace
         self._held[key] += 1
         return number
 
