@@ -190,7 +190,7 @@ def login_subjects(subject: type[Any], peer: Pick, route: Pick) -> tuple[Any, ..
             return client.brought_back(message, sender, now)
         return client.receive(message, now)
 
-    asking = {"_steps": 64, "_opened": 64}
+    asking = {"_steps": 64, "_opened": 64, "_signed": 4_096}
     return (
         subject(
             "login client",

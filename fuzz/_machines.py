@@ -433,6 +433,7 @@ _LINKS = {
 }
 _OVERLAY = {
     "_hosts": 200,
+    "_signed": 4_096,
     "_tried": 200,
     "_clients": 800,
     "_asked": 1_024,

@@ -32,7 +32,7 @@ from halloo.wire.command import encode_command
 SUPERNODE, ADA = Peer(7), key_of(digest, "ada")
 STRANGER = Wire(Address.parse("192.0.2.7:77"))
 HOLDERS = [Address.of(f"10.6.0.{n}", 1) for n in range(1, 6)]
-minutes = st.integers(1, LONGEST_CHAIN)
+links = st.integers(1, LONGEST_CHAIN)
 
 
 def sent(effects: Effects, kind: type) -> list[Send]:
@@ -42,12 +42,12 @@ def sent(effects: Effects, kind: type) -> list[Send]:
 # --- what a link proves -------------------------------------------------------------------------------------------
 
 
-@given(minutes, st.integers(0, 3))
+@given(links, st.integers(0, 3))
 def test_a_record_is_as_young_as_its_latest_sign_of_life(after: int, late: int) -> None:
-    ada, now = Owner("ada"), 60.0 * after
+    ada, now = Owner("ada"), PULSE_EVERY * after
     entry = ada.entry(0.0)
     record = replace(entry.record, pulse=ada.pulse(now))
-    found = notary().record(record, WALL + now + 60.0 * late)
+    found = notary().record(record, WALL + now + PULSE_EVERY * late)
     assert (found.pulse, found.record) == (ada.pulse(now), record)
     assert found.seen == int(WALL + now) // PULSE_EVERY * PULSE_EVERY
     assert found.on_line(found.seen + LEASE - 1)
@@ -71,13 +71,13 @@ def test_foreign_links_those_of_another_version_and_those_from_the_future_prove_
     ada, bob = Owner("ada"), Owner("bob")
     first = ada.entry(0.0)
     of_first = ada.pulse(900.0)
-    second, his = ada.entry(60.0), bob.entry(0.0)
+    second, his = ada.entry(PULSE_EVERY), bob.entry(0.0)
     for entry, link in ((second, of_first), (second, first.pulse), (his, ada.pulse(900.0)), (first, ada.pulse(900.0))):
         assert renewed(entry, link, digest, WALL + 900.0) is None
-    ahead = ada.pulse(60.0 + 2 * CLOCK_TOLERANCE)
-    assert renewed(second, ahead, digest, WALL + 60.0) is None
-    assert renewed(second, ahead, digest, WALL + 60.0 + CLOCK_TOLERANCE) is not None
-    dead = ada.pulse(60.0 + 60.0 * LONGEST_CHAIN)  # the root itself is the last link
+    ahead = ada.pulse(PULSE_EVERY + 2 * CLOCK_TOLERANCE)
+    assert renewed(second, ahead, digest, WALL + PULSE_EVERY) is None
+    assert renewed(second, ahead, digest, WALL + PULSE_EVERY + CLOCK_TOLERANCE) is not None
+    dead = ada.pulse(PULSE_EVERY * (1 + LONGEST_CHAIN))  # the root itself is the last link
     assert renewed(second, dead, digest, WALL + 10**6) is not None
 
 
@@ -92,13 +92,13 @@ def test_the_work_for_a_link_is_bounded_and_begins_at_the_latest_one_known() -> 
     entry = ada.entry(0.0)
     watchful = Notary(NETWORK, (LOGIN_KEY,), verify, verify, counting)
     watchful.record(replace(entry.record, pulse=bytes(16)), WALL + 500_000)
-    assert counted[0] == LONGEST_CHAIN
+    assert counted[0] == LONGEST_CHAIN + 1  # and one of the credential
     held = Directory(counting)
     held.store(entry, WALL)
-    for minute in range(15, 1_440, 15):
+    for link in range(5, LONGEST_CHAIN, 5):
         counted[0] = 0
-        assert held.renew(ADA, ada.pulse(60.0 * minute), WALL + 60.0 * minute)
-        assert counted[0] == 15
+        assert held.renew(ADA, ada.pulse(PULSE_EVERY * link), WALL + PULSE_EVERY * link)
+        assert counted[0] == 5
     counted[0] = 0
     assert held.renew(ADA, bytes(16), WALL + KEEP_FOR) is None
     assert counted[0] <= 2 * MOST_LINKS
@@ -106,9 +106,9 @@ def test_the_work_for_a_link_is_bounded_and_begins_at_the_latest_one_known() -> 
 
 @given(st.lists(st.integers(0, LONGEST_CHAIN), min_size=1, max_size=8), st.booleans())
 def test_a_notary_that_remembers_says_the_same_as_one_that_does_not(order: list[int], bare: bool) -> None:
-    ada, wall = Owner("ada"), WALL + 60.0 * LONGEST_CHAIN
+    ada, wall = Owner("ada"), WALL + PULSE_EVERY * LONGEST_CHAIN
     entry, shared = ada.entry(0.0), shared_notary(notary())
-    records = [replace(entry.record, pulse=ada.pulse(60.0 * minute)) for minute in order]
+    records = [replace(entry.record, pulse=ada.pulse(PULSE_EVERY * link)) for link in order]
     for record in [entry.record, *records, *([entry.record] if bare else []), *reversed(records)]:
         assert shared.record(record, wall) == notary().record(record, wall)
     for record in (replace(entry.record, pulse=bytes(16)), replace(entry.record, pulse=b"short")):
@@ -128,13 +128,13 @@ def test_a_held_record_is_renewed_and_lives_from_its_last_sign_of_life() -> None
     assert held.renew(ADA, ada.pulse(900.0), WALL + 900.0) is True
     assert list(held.fresh) == [ADA]
     assert held.renew(ADA, ada.pulse(900.0), WALL + 900.0) is False
-    assert held.renew(ADA, ada.pulse(840.0), WALL + 900.0) is False  # an older one, told again
+    assert held.renew(ADA, ada.pulse(720.0), WALL + 900.0) is False  # an older one, told again
     found = held.find(ADA, WALL + KEEP_FOR + 600.0)
     assert found is not None
     assert found.pulse == ada.pulse(900.0)
     assert not held.store(first, WALL + 900.0)  # the same without it is older
-    assert held.store(renewed(found, ada.pulse(960.0), digest, WALL + 960.0) or found, WALL + 960.0)
-    held.expire(WALL + KEEP_FOR + 960.0)
+    assert held.store(renewed(found, ada.pulse(1_080.0), digest, WALL + 1_080.0) or found, WALL + 1_080.0)
+    held.expire(WALL + KEEP_FOR + 1_080.0)
     assert len(held) == 1
     held.forget(first)  # as it was before it was renewed
     assert len(held) == 0
@@ -195,7 +195,7 @@ def test_a_chain_that_has_come_to_its_end_is_followed_by_a_new_record() -> None:
     own = publisher()
     answered(own, own.publish(0.0), 0.1)
     kinds, links = [], 0
-    while own.wake_at < 2 * 60 * LONGEST_CHAIN:
+    while own.wake_at < 2 * PULSE_EVERY * LONGEST_CHAIN:
         now = own.wake_at
         out = own.wake(now)
         (said,) = [one.message for one in out if isinstance(one, Send)]
@@ -203,7 +203,7 @@ def test_a_chain_that_has_come_to_its_end_is_followed_by_a_new_record() -> None:
         links += type(said) is Refresh
         answered(own, out, now + 0.1)
     assert kinds.count(Store) == 1
-    assert links == len(kinds) - 1 > 2 * 60 * LONGEST_CHAIN / AGAIN
+    assert links == len(kinds) - 1 > 2 * PULSE_EVERY * LONGEST_CHAIN / AGAIN
 
 
 def test_who_hides_from_those_who_watch_shows_no_signs_of_life() -> None:

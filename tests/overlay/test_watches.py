@@ -90,16 +90,16 @@ def test_who_shows_the_token_is_told_the_record_now_and_when_its_state_changes()
     assert not told(stand(watches, owner, ASKER, 0.0))
     ((_, first),) = run(watches, 0.1, hears=True)
     assert first.records == (owner_record(watches, owner),)
-    assert run(watches, 100.0) == []
-    assert watches.directory.renew(key_of(digest, "ada"), owner.pulse(100.0), WALL + 100.0)
-    watches.look(100.0)
-    ((_, second),) = run(watches, 130.0, hears=True)
+    assert run(watches, 200.0) == []
+    assert watches.directory.renew(key_of(digest, "ada"), owner.pulse(200.0), WALL + 200.0)
+    watches.look(200.0)
+    ((_, second),) = run(watches, 261.0, hears=True)
     assert (second.records, len(second.pulses)) == ((), 1)
-    owner.showing.show(Presence.AWAY, "", WALL + 200)
-    kept(watches, owner, 200.0)
-    ((at, third),) = run(watches, 200.6, hears=True)
+    owner.showing.show(Presence.AWAY, "", WALL + 300)
+    kept(watches, owner, 300.0)
+    ((at, third),) = run(watches, 300.6, hears=True)
     assert len(third.records) == 1
-    assert at <= 200.5
+    assert at <= 300.5
 
 
 def owner_record(watches: Watches, owner: Owner) -> object:

@@ -67,7 +67,7 @@ def test_a_record_is_believed_a_pulse_makes_it_younger_and_age_makes_it_old() ->
     assert bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=bytes(16)),), request=2), SUPERNODE, 905.0) == []
     bob.receive(Noticed(pulses=(Pulse(key=ADA, pulse=later),), request=2), SUPERNODE, 905.0)
     as_of = bob.seen("ada", 905.0).as_of
-    assert 840 < as_of - WALL <= 905
+    assert 720 < as_of - WALL <= 905
     assert bob.wake_at <= as_of - WALL + OLD_AFTER
     (event,) = seen(bob.wake(as_of - WALL + OLD_AFTER))
     assert event.certainty is Certainty.OLD

@@ -101,7 +101,7 @@ def read_head(signed: SignedHead, notary: Notary) -> Head:
         raise Refused("the log's head is one of another network")
     if head.count >= MAX_COUNT:
         raise Refused("the log's head speaks of more entries than a log can have")
-    if not _signed_by(notary, signed.signature, _HEAD + signed.head):
+    if not notary.signed(signed.signature, _HEAD + signed.head):
         raise Refused("the log's head is not signed by this network")
     return head
 
@@ -112,7 +112,7 @@ def read_answer(ledger: Ledger, notary: Notary, question: LogAsked, answer: LogT
     Raises:
         Malformed, Refused: as ``read_head``, or the answer was altered on its way.
     """
-    if not _signed_by(notary, answer.signature, ledger.told(question, answer)):
+    if not notary.signed(answer.signature, ledger.told(question, answer)):
         raise Refused("what was told of the log is not signed by this network")
     if not answer.head:
         raise Refused("the login server tells no head of its log")
@@ -125,7 +125,3 @@ def one_command(kind: type[T], data: bytes) -> T:
     if len(messages) != 1 or not isinstance(messages[0], kind):
         raise Malformed(f"there should be one {kind.__name__}, and nothing else")
     return messages[0]
-
-
-def _signed_by(notary: Notary, signature: bytes, text: bytes) -> bool:
-    return any(notary.verify_network(key, signature, text) for key in notary.keys)

@@ -1,9 +1,9 @@
-"""A chain of signs of life: who knows its root can show, each minute anew, that he is there.  Pure.
+"""A chain of signs of life: who knows its root can show, each three minutes anew, that he is there.  Pure.
 
-    root --> ... --> link --> link --> first link, in a signed record      each minute one link back towards the root
+    root --> ... --> link --> link --> first link, in a signed record      each three minutes one link towards the root
 
-A link that leads to an earlier one by ``n`` digests was made ``n`` minutes after it, by who knows the root: nobody can
-renew the age of what somebody else has signed.
+A link that leads to an earlier one by ``n`` digests was made as many times three minutes after it, by who knows the
+root: nobody can renew the age of what somebody else has signed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 __all__ = ["LINK_SIZE", "LONGEST_CHAIN", "PULSE_EVERY", "linked", "links_between"]
 
 LINK_SIZE = 16  # bytes of a link: nobody guesses 128 bits
-PULSE_EVERY = 60  # seconds of the wall clock for one link of the chain
-LONGEST_CHAIN = 1_440  # links: a day; then a new one is begun
+PULSE_EVERY = 180  # seconds of the wall clock for one link of the chain
+LONGEST_CHAIN = 480  # links: a day; then a new one is begun, and making one takes half a millisecond
 
 
 def linked(digest: Callable[[bytes], bytes], pulse: bytes, links: int) -> bytes:

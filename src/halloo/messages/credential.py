@@ -11,7 +11,7 @@ Wall clock times are whole seconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from halloo.base.address import Address
@@ -56,6 +56,7 @@ MAX_CREDENTIAL = 1_024  # bytes: classic 128-byte keys under a 256-byte signatur
 MAX_RECORD = 2_048  # bytes: a credential, a listing and a signature
 CLOCK_TOLERANCE = 300  # seconds that two machines' clocks may differ before a fresh credential is refused
 LEASE = 1_800.0  # seconds from a sign of life for which its owner is believed to be on line; he shows two meanwhile
+MOST_SIGNED = 4_096  # signatures of the network that are remembered: of all clients, and of whom they look for
 _SIGNED_CLAIMS = b"halloo credential\n"
 _SIGNED_LISTING = b"halloo listing\n"
 
@@ -233,6 +234,20 @@ class Notary:
     """The suite's digest, of which the chains of signs of life are made."""
     revoked: Callable[[Claims], bool] = _nothing_is
     """What is known of keys that were called back before their time."""
+    _signed: dict[bytes, None] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """Digests of what the network was found to have signed: the same credentials and heads come again and again."""
+
+    def signed(self, signature: bytes, text: bytes) -> bool:
+        """Whether the network has signed a text."""
+        proof = self.digest(len(signature).to_bytes(2, "big") + signature + text)
+        if proof in self._signed:
+            return True
+        if not any(self.verify_network(key, signature, text) for key in self.keys):
+            return False
+        if len(self._signed) >= MOST_SIGNED:
+            del self._signed[next(iter(self._signed))]
+        self._signed[proof] = None
+        return True
 
     def credential(self, credential: bytes, wall: float) -> Claims:
         """What the network says in a credential, at wall clock time ``wall``.
@@ -245,7 +260,7 @@ class Notary:
         claims = decode_shape(Claims, signed.claims)
         if claims.network != self.network:
             raise Refused("the credential is one of another network")
-        if not any(self.verify_network(key, signed.signature, _SIGNED_CLAIMS + signed.claims) for key in self.keys):
+        if not self.signed(signed.signature, _SIGNED_CLAIMS + signed.claims):
             raise Refused("the credential is not signed by this network")
         if not _is_folded(claims.name):
             raise Refused("the credential names nobody that could exist")

@@ -17,7 +17,7 @@ __all__ = ["KEEP_FOR", "Directory"]
 KEEP_FOR = 72 * 3600.0  # seconds: who was on line within 72 hours is found
 AHEAD = 86_400.0  # seconds that the clock of a record's owner may be ahead: others would be kept for ever
 CAPACITY = 50_000  # records; 700 bytes each, some 35 MB
-MOST_LINKS = 64  # digests that a sign of life alone is worth, each way: an hour's; who was away longer brings it whole
+MOST_LINKS = 24  # digests that a sign of life alone is worth, each way: an hour's; who was away longer brings it whole
 PART_BITS = 5  # a slot is compared in 32 parts
 
 

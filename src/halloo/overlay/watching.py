@@ -39,7 +39,7 @@ MAX_SIGHTS = 600  # secrets kept that others have given us, watched or not
 OLD_AFTER = 2 * AGAIN + 2 * PULSE_EVERY  # seconds without a sign of life after which "on line" is not said any more
 WATCH_WITHIN = 0.5  # seconds from joining to the first question, at most
 NOT_TOLD = (5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0)  # seconds without a record after which we ask again
-AHEAD_OF_US = 5  # links that an owner's clock may be ahead of ours
+AHEAD_OF_US = 2  # links that an owner's clock may be ahead of ours
 
 
 class Certainty(Enum):

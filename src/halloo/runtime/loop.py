@@ -16,6 +16,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import inf
 
 from halloo.base.address import Address
@@ -36,6 +37,7 @@ PORTS_TRIED = 20  # where any port will do
 SPARED = 112  # files that a process needs for other things than connections
 SILENT_FOR = 120.0  # seconds without a byte after which such a connection is closed; an idle node pings twice as often
 _INBOUND = 1 << 32
+_address_of = lru_cache(4_096)(Address.of)  # reading and writing the text of an address costs more than the datagram
 
 
 def wall_offset() -> float:
@@ -141,7 +143,7 @@ class Driver:
                 break
             except OSError:
                 continue  # an ICMP error of an earlier datagram; who sent it will notice the silence
-            self._carry_out(self.station.receive(data, Address.of(source[0], source[1]), now, number), arm=False)
+            self._carry_out(self.station.receive(data, _address_of(source[0], source[1]), now, number), arm=False)
         self._arm()
 
     def _accepted(self) -> asyncio.Protocol:
@@ -201,7 +203,7 @@ class Driver:
         udp = self._sockets.get((family, effect.socket))
         try:
             if udp is not None:
-                udp.sendto(effect.data, (effect.address.ip, effect.address.port))
+                udp.sendto(effect.data, _target(effect.address))
                 self.sent += len(effect.data)
                 return
         except OSError:
@@ -231,6 +233,11 @@ class Driver:
         if at < inf:
             self._timer_at = at
             self._timer = self._loop.call_at(at, self._wake)
+
+
+@lru_cache(4_096)
+def _target(address: Address) -> tuple[str, int]:
+    return address.ip, address.port
 
 
 def _bound(
