@@ -16,6 +16,7 @@ from halloo.messages.credential import Party
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
 from halloo.overlay.admission import (
     GRACE,
+    HANDSHAKE_SHARE,
     LONGEST_LINE,
     PLACES_OF_HOST,
     RETURN_SHARE,
@@ -317,6 +318,21 @@ def test_who_comes_back_with_a_ticket_takes_a_part_of_a_place_and_cannot_use_it_
     line = admission.backlog(at)
     admission.give_back(host(3), again.ticket, at)
     assert line - admission.backlog(at) == pytest.approx(SPACED * RETURN_SHARE / PACE.rate)
+
+
+def test_a_guest_takes_a_part_of_a_place_once() -> None:
+    admission = line()
+    held = Clients(bytes(8), DIGEST, lambda: KNOWN, lambda: (), admission=admission)
+    for _ in range(PACE.burst - 1):
+        admission.charge(100.0)
+    for number in range(3):
+        held.came(Peer(number), resumed=False)
+        held.guest(Peer(number), 100.0)
+        held.guest(Peer(number), 100.0)
+        held.down(Peer(number), 100.0)
+    held.guest(None, 100.0)
+    held.guest(Peer(77), 100.0)  # one that we have no link to that was not counted
+    assert admission.backlog(100.0) == pytest.approx(3 * HANDSHAKE_SHARE / PACE.rate)
 
 
 def test_a_handshake_that_was_good_for_nothing_takes_a_place_once() -> None:

@@ -8,6 +8,7 @@ from statistics import median
 import pytest
 
 from halloo.link.onelink import HELLO_FOR
+from halloo.overlay.admission import HANDSHAKE_SHARE
 from halloo.sim.desk import Desk, Work
 from halloo.sim.distances import Distances
 from halloo.sim.figures import Criterion, quantile
@@ -49,18 +50,27 @@ def test_more_are_there_in_the_evening_than_in_the_morning() -> None:
 
 def test_a_desk_does_so_many_logins_a_second_and_no_more() -> None:
     desk = Desk(Work(logins=2.0))
-    done = [desk.wait(0.0, resumed=False) for _ in range(100)]
+    done = [desk.wait(0.0, 1.0) for _ in range(100)]
     heard = [wait for wait in done if wait is not None]
     assert heard == [max(0.0, (i + 1) / 2 - desk.work.at_once) for i in range(len(heard))]
     assert max(heard) <= HELLO_FOR
     assert desk.attempts == 100
     assert desk.refused == 100 - len(heard) > 0
-    assert desk.wait(1_000.0, resumed=False) == 0.0  # and rests when nobody comes
+    assert desk.wait(1_000.0, 1.0) == 0.0  # and rests when nobody comes
+
+
+def test_a_guest_costs_his_handshake() -> None:
+    desk = Desk(Work(logins=2.0))
+    waits = [desk.wait(0.0, HANDSHAKE_SHARE) for _ in range(10)]
+    assert waits[-1] == pytest.approx(10 * HANDSHAKE_SHARE / 2.0 - desk.work.at_once)
+    assert desk.attempts == pytest.approx(10 * HANDSHAKE_SHARE)
+    assert desk.wait(0.0, HANDSHAKE_SHARE, again=True) is not None
+    assert desk.attempts == pytest.approx(10 * HANDSHAKE_SHARE)  # a Hello said again is no other attempt
 
 
 def test_who_resumes_costs_less() -> None:
     desk = Desk(Work(logins=2.0, resumed=50.0))
-    assert all(desk.wait(0.0, resumed=True) == 0.0 for _ in range(49))
+    assert all(desk.wait(0.0, 0.0) == 0.0 for _ in range(49))
     assert desk.attempts == 0
 
 

@@ -149,3 +149,16 @@ def test_where_one_supernode_of_ten_is_left_those_who_stand_in_its_line_step_in(
     assert back <= 125.0
     assert stage.promoted >= 1
     assert stage.shut_down == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_half_of_all_talk_when_all_but_a_tenth_of_the_supernodes_die_and_no_call_is_lost(seed: int) -> None:
+    """Four in five calls lose both their relays, and those who are left have a line before them."""
+    stage = Play(Setting(nodes=400, seed=seed, calls=100), length=120.0)
+    stage.come_up()
+    stage.run(30.0)
+    for name in stage.spare_share(stage.supernodes_now(), 0.9):
+        stage.stop(name)
+    stage.run(90.0)
+    assert (len(stage.calls), stage.calls_lost) == (100, [])
+    assert stage.attempts_peak <= 1.1 * stage.setting.work.logins

@@ -36,7 +36,7 @@ from halloo.base.address import prefix_of
 from halloo.crypto.suite import Digest
 from halloo.overlay.hearsay import is_private
 
-__all__ = ["RETURN_SHARE", "Admission", "Pace", "Verdict"]
+__all__ = ["HANDSHAKE_SHARE", "RETURN_SHARE", "Admission", "Pace", "Verdict"]
 
 LONGEST_LINE = 600.0  # seconds that the line is long at most: who would stand longer is told to ask again
 PLACES_OF_HOST = 16  # places kept for one public host at once: an office behind one address
@@ -46,6 +46,7 @@ LATER = 30.0  # seconds, at least, after which to ask again where no place is ke
 SPACED = 1.1  # times the work of one between two in the line: they do not come evenly, and others come unasked
 FULL = 60.0  # seconds, at least, after which to ask again where there is no room: nodes stay for hours
 RETURN_SHARE = 0.8  # of a log-in's processor time, who comes back with a ticket: no handshake, the rest as ever
+HANDSHAKE_SHARE = 0.35  # of it, who makes a link and is not taken in, a guest: no record to keep, no page to tell
 STALE = 64  # places that are used or given back, beyond as many as are kept, before their times are forgotten
 _CHECK = 8  # bytes that make a ticket ours
 _TIME = 6  # bytes of the time in it, in milliseconds; zero: a proof of the address only
@@ -172,9 +173,9 @@ class Admission:
             self._release(at)
             heappush(self._gaps, at / 1000)
 
-    def charge(self, now: float) -> None:
-        """Somebody came unasked, for something else than to be taken in: that was as much work."""
-        self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate) + 1 / self.pace.rate
+    def charge(self, now: float, share: float = 1.0) -> None:
+        """Somebody came unasked: that was work, too, ``share`` of a log-in's."""
+        self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate) + share / self.pace.rate
 
     def would_admit(self, now: float) -> bool:
         """Whether who comes now would be taken; nothing is kept."""

@@ -28,7 +28,7 @@ from halloo.base.machine import Effects, Event
 from halloo.messages.credential import Party
 from halloo.messages.log import SignedHead
 from halloo.messages.overlay import Attach, Attached, AttachRefused, Leave, Ping, Pong, Probe, ProbeAccept, ProbeRefuse
-from halloo.overlay.admission import FULL, RETURN_SHARE, Admission, Verdict
+from halloo.overlay.admission import FULL, HANDSHAKE_SHARE, RETURN_SHARE, Admission, Verdict
 
 __all__ = ["ClientGone", "ClientTaken", "Clients"]
 
@@ -224,12 +224,12 @@ class Clients:
         """Somebody has made a link to us; why is not known yet."""
         (self._returned if resumed else self._uncounted)[peer] = None
 
-    def guest(self, peer: Peer | None, now: float) -> None:
-        """A node that is none of ours has come by a link, for a relay or to ask: a handshake is a handshake."""
+    def guest(self, peer: Peer | None, now: float, share: float = HANDSHAKE_SHARE) -> None:
+        """A node that is none of ours has come by a link, for a relay or to ask: ``share`` of a log-in's work."""
         if peer is not None and peer in self._uncounted:
             del self._uncounted[peer]
             if self.admission is not None:
-                self.admission.charge(now)
+                self.admission.charge(now, share)
 
     def fellow(self, peer: Peer) -> None:
         """It is a supernode of our block: there are few of those."""
@@ -259,8 +259,8 @@ class Clients:
         return self._gone(sender)
 
     def down(self, peer: Peer, now: float) -> Effects:
-        """A link ended.  Whatever it was good for: its handshake was work."""
-        self.guest(peer, now)
+        """A link ended.  Who has said nothing would have been taken in, perhaps: it counts as if he had been."""
+        self.guest(peer, now, 1.0)
         self._returned.pop(peer, None)
         return self._gone(peer)
 

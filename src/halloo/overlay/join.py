@@ -278,6 +278,10 @@ class Join:
             return out + self._refused(message, address, way, now, has_place=probe.with_ticket)
         return out if self._comes_to(address, way) else out + self._plan(held, way, address, now)
 
+    def tries(self, peer: Peer) -> bool:
+        """Whether a link was begun in order to attach."""
+        return peer in self._tries.attempts
+
     def up(self, peer: Peer, now: float) -> Effects:
         """A link stands."""
         attempt = self._tries.attempts.get(peer)

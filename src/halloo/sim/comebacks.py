@@ -107,7 +107,7 @@ class Comebacks:
             world.post(there, route, self._refused, begun)
             return
         desk = world.desk(there)
-        wait = desk.wait(world.now, resumed=True) if desk is not None else 0.0
+        wait = desk.wait(world.now, 0.0) if desk is not None else 0.0
         if wait is None:
             there.tickets[ticket] = mine, credential, until  # it was not even heard
             return

@@ -1,6 +1,7 @@
 """How much a supernode can do: logins wait at its desk, one after the other.
 
 A login costs what it costs: a handshake with its keys and signatures, a record for nine others, a page of addresses.
+A guest, who comes for a relay, costs the handshake.
 A desk that has rested does a little at once; who comes while others wait, waits behind them; whoever would wait
 for longer than a handshake lasts is not even heard, as a datagram for which the socket has no room.
 """
@@ -35,16 +36,19 @@ class Desk:
         self.work = work
         self.busy_until = 0.0
         self.attempts = 0.0
-        """Logins that were begun here, heard or not; one who came back with a ticket counts as what it costs."""
+        """Logins that were begun here, heard or not; who came back with a ticket, or as a guest, as what he costs."""
         self.refused = 0
         """Handshakes for which there was no room."""
         self.busiest = 0.0
         """The longest wait so far, in seconds."""
 
-    def wait(self, now: float, *, resumed: bool, again: bool = False) -> float | None:
-        """Take a handshake in: seconds until it is answered; None: there is no room.  ``again``: a Hello said again."""
-        self.attempts += not resumed and not again
-        took = 1.0 / (self.work.resumed if resumed else self.work.logins)
+    def wait(self, now: float, share: float, *, again: bool = False) -> float | None:
+        """Take a handshake in: seconds until it is answered; None: there is no room.
+
+        ``share``: of a login's work, 0: a link is resumed; ``again``: a Hello is said again.
+        """
+        self.attempts += 0.0 if again else share
+        took = share / self.work.logins or 1.0 / self.work.resumed
         backlog = max(0.0, self.busy_until - now)
         wait = max(0.0, backlog + took - self.work.at_once)
         if wait > HELLO_FOR:

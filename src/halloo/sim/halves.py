@@ -28,6 +28,7 @@ from halloo.link.reliable import FIRST_WAIT, LEAST_WAIT, MOST_WAIT, QUEUE
 from halloo.link.renewal import RENEW_AFTER
 from halloo.link.strangers import BUSY, MAX_HALF_OPEN
 from halloo.messages.credential import Party
+from halloo.overlay.admission import HANDSHAKE_SHARE
 from halloo.sim.comebacks import Comebacks
 from halloo.sim.half import Half
 from halloo.sim.parcel import Parcel
@@ -97,7 +98,7 @@ class Halves:
         wait = 0.0
         desk = world.desk(there)
         if desk is not None:
-            served = desk.wait(world.now, resumed=world.desk(begun.owner) is not None, again=begun.knocked)
+            served = desk.wait(world.now, self._work(begun), again=begun.knocked)
             begun.knocked = True
             if served is None:
                 return
@@ -114,6 +115,13 @@ class Halves:
             world.plan(wait, self._answer, ours)
         else:
             self._answer(ours)
+
+    def _work(self, begun: Half) -> float:
+        """What share of a login's work a handshake is: other supernodes, who are few, count as nothing."""
+        if self._world.desk(begun.owner) is not None:
+            return 0.0
+        join = getattr(begun.owner.mind, "join", None)
+        return 1.0 if join is not None and join.tries(begun.peer) else HANDSHAKE_SHARE
 
     def _hello_retry(self, there: Dweller, _: Route, begun: Half) -> None:
         if begun.owner is there and not begun.gone and not begun.up and not begun.cookie:

@@ -110,7 +110,7 @@ class Desks:
         desk = self._desks[number]
         if desk is None or desk.work is not self.work:
             desk = self._desks[number] = Desk(self.work)
-        return desk.wait(now, resumed=False, again=again)
+        return desk.wait(now, 1.0, again=again)
 
     def attached(self, number: int, host: bytes, ticket: int, now: float, *, here: bool) -> Answer:
         """One who proved its key wants to attach; ``here``: it is taken for attached already."""
