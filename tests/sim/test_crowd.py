@@ -93,11 +93,13 @@ def test_one_seed_tells_one_story() -> None:
 
 def test_the_command_line_chooses_a_degree_and_is_told_one() -> None:
     assert (degree_for(20_000), degree_for(20_001)) == ("minds", "crowd")
+    assert degree_for(10_000, SCENARIOS["s-login"].minds_most) == "crowd"
     told = CliRunner().invoke(
         cli, ["sim", "growth", "--nodes", "60", "--degree", "crowd", "--hours", "0.01", "--json"]
     )
     table = json.loads(told.stdout)
     assert table["joins"] >= 59
+    assert table["degree"] == "crowd"
 
 
 def test_too_large_a_crowd_is_refused() -> None:

@@ -26,6 +26,7 @@ from halloo.sim.stages import DEGREES, degree_for
 __all__ = ["play_one", "sim"]
 
 MOST_NODES = 2_000_000  # of a crowd: some 3 kB each
+_PLAYED = {"minds": "minds", "crowd": "a crowd"}
 BAR = 40  # characters of the progress bar
 
 
@@ -38,7 +39,7 @@ def play_one(scenario: str, setting: Setting) -> Outcome:
 @click.argument("scenario", required=False)
 @click.option("--nodes", type=click.IntRange(20, MOST_NODES), help="ordinary nodes; default: as the scenario has it")
 @click.option("--per-supernode", type=click.IntRange(1, 5_000), default=100, help="of them for each supernode (100)")
-@click.option("--degree", type=click.Choice(DEGREES), help="of truth; default: minds up to 20,000 nodes")
+@click.option("--degree", type=click.Choice(DEGREES), help="of truth; default: by the scenario and how many they are")
 @click.option("--seed", type=click.IntRange(0), default=1, help="the same seed tells the same story")
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=1, help="play so many, from --seed on")
 @click.option("--jobs", type=click.IntRange(1), help="processes at once; default: one per core")
@@ -92,7 +93,7 @@ def sim(
         willing=willing,
         places=places,
         stands=stands,
-        degree=degree or degree_for(many),
+        degree=degree or degree_for(many, chosen.minds_most),
     )
     paces = ("modern", "classic") if timings == "both" else (timings,)
     settings = [replace(first, seed=seed + i, timings=pace) for i in range(seeds) for pace in paces]
@@ -195,7 +196,10 @@ def _together(scenario: Scenario, nodes: int, outcomes: list[Outcome], *, passed
 
 def _words(outcome: Outcome) -> str:
     """One run, for a person."""
-    said = [f"{outcome.scenario}, {outcome.nodes} nodes, seed {outcome.seed}, {outcome.timings} timings"]
+    said = [
+        f"{outcome.scenario}, {outcome.nodes} nodes as {_PLAYED[outcome.degree]}, seed {outcome.seed}, "
+        f"{outcome.timings} timings"
+    ]
     asked = {criterion.figure: criterion for criterion in outcome.criteria}
     for figure, criterion in asked.items():
         value = _shown(outcome.figures.get(figure))
@@ -219,7 +223,7 @@ def _again(outcome: Outcome, setting: Setting, calls: int | None) -> str:
     words = [f"halloo sim {outcome.scenario} --nodes {outcome.nodes} --seed {outcome.seed}"]
     options: list[tuple[str, object, object]] = [
         ("timings", outcome.timings, "modern"),
-        ("degree", setting.degree, degree_for(setting.nodes)),
+        ("degree", setting.degree, degree_for(setting.nodes, SCENARIOS[outcome.scenario].minds_most)),
         ("per-supernode", setting.per_supernode, 100),
         ("logins", setting.work.logins, 2.0),
         ("calls", calls, None),

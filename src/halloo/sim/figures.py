@@ -39,6 +39,8 @@ class Outcome:
     seed: int
     nodes: int
     timings: str
+    degree: str
+    """Of truth: minds or a crowd."""
     figures: dict[str, Any] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     series: list[dict[str, float]] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Outcome:
             "seed": self.seed,
             "nodes": self.nodes,
             "timings": self.timings,
+            "degree": self.degree,
             "passed": self.passed,
             **self.figures,
             "reached": {criterion.figure: criterion.met(self.figures) for criterion in self.criteria},

@@ -54,6 +54,9 @@ class Play:
     the users who are there from the start.
     """
 
+    degree = "minds"
+    """Of truth."""
+
     def __init__(
         self, setting: Setting, *, length: float, progress: Progress | None = None, present: float = 1.0
     ) -> None:

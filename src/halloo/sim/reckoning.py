@@ -75,6 +75,7 @@ def outcome(stage: Play, scenario: str) -> Outcome:
         stage.setting.seed,
         stage.setting.nodes,
         stage.setting.timings,
+        stage.degree,
         figures,
         series=stage.series,
         latencies=[round(latency, 4) for latency in found.latencies[:MOST_LATENCIES]],

@@ -11,9 +11,9 @@ DEGREES = ("minds", "crowd")
 MINDS_MOST = 20_000  # nodes played as minds where nobody says how: 55 kB each, and some minutes
 
 
-def degree_for(nodes: int) -> str:
-    """The degree of truth at which so many nodes are played where nobody says."""
-    return "minds" if nodes <= MINDS_MOST else "crowd"
+def degree_for(nodes: int, most: int = MINDS_MOST) -> str:
+    """The degree of truth at which so many nodes are played where nobody says; ``most``: that are played as minds."""
+    return "minds" if nodes <= most else "crowd"
 
 
 def stage_of(

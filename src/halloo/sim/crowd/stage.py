@@ -78,6 +78,8 @@ class _World:
 class CrowdPlay(Play):
     """One network on the stage."""
 
+    degree = "crowd"
+
     def __init__(
         self, setting: Setting, *, length: float, progress: Progress | None = None, present: float = 1.0
     ) -> None:

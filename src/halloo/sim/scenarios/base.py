@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from halloo.sim.figures import Criterion, Outcome
 from halloo.sim.play import Progress, Setting
+from halloo.sim.stages import MINDS_MOST
 
 __all__ = ["STORM", "Scenario", "storm"]
 
@@ -15,12 +16,15 @@ BACK_WITHIN = 125.0  # seconds, for 99 of 100, at two full logins a second and s
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario.  ``play`` plays it; ``nodes``: how many where nobody says."""
+    """One scenario.  ``play`` plays it; ``nodes``: how many where nobody says; ``minds_most``: up to how many it is
+    played as minds where nobody says, so that it does not take hours.
+    """
 
     name: str
     words: str
     play: Callable[[Setting, Progress | None], Outcome]
     nodes: int = 10_000
+    minds_most: int = MINDS_MOST
 
 
 def storm(back_within: float) -> tuple[Criterion, ...]:

@@ -1,4 +1,8 @@
-"""S-login: the login servers are dark for a day; everything goes on but signing up and changing the password."""
+"""S-login: the login servers are dark for a day; everything goes on but signing up and changing the password.
+
+What would ask them is the code of nodes, so this is played with it up to 2,000 nodes, the better part of an hour.  A
+crowd, in which nobody ever asks them, shows the coming and going of a day.
+"""
 
 from __future__ import annotations
 
@@ -41,4 +45,6 @@ def play(setting: Setting, progress: Progress | None) -> Outcome:
     return outcome
 
 
-SCENARIO = Scenario("s-login", "the login servers are dark for 24 hours, users come and go", play, nodes=1_000)
+SCENARIO = Scenario(
+    "s-login", "the login servers are dark for 24 hours, users come and go", play, nodes=1_000, minds_most=2_000
+)
