@@ -121,6 +121,29 @@ def test_however_many_go_elsewhere_those_who_come_do_not_come_at_once(story: lis
     assert all(later - earlier >= 1_000 / PACE.rate for earlier, later in itertools.pairwise(times))
 
 
+def test_those_who_come_late_and_those_who_come_in_time_do_not_come_at_once() -> None:
+    admission = full_line(100.0)
+    places = [place(admission, host(number), 100.0) for number in range(1, 21)]
+    at = 100.0 + places[-1].wait  # the first are late by as much as a place is kept, or more
+    late = [number for number, one in enumerate(places, 1) if 100.0 + one.wait > at - GRACE]
+    come: list[float] = []
+    now = at
+    while late and now < at + 30.0:
+        for number in late:
+            verdict = admission.ask(host(number), places[number - 1].ticket, now)
+            if verdict.admitted:
+                come.append(now)
+                assert admission.redeem(host(number), places[number - 1].ticket, now)
+                late = [one for one in late if one != number]
+            else:
+                assert verdict.wait == 1
+                assert verdict.ticket == places[number - 1].ticket  # it is kept
+        now += 0.5
+    assert not late
+    for begin in come:
+        assert sum(begin <= one < begin + 3.0 for one in come) <= PACE.burst + 3.0 * PACE.rate + 1
+
+
 def test_places_that_nobody_comes_for_are_free_again() -> None:
     admission, now = full_line(), 100.0
     for number in range(100):

@@ -14,7 +14,8 @@ those that remain are asked by everybody at once.  What broke networks then was 
 together, and supernodes that shut down to protect themselves.  So here nobody is dropped, nothing is shut, and every
 refusal, which costs one digest, says when to come back: the next place in one line, each ``1 / rate`` seconds after
 the one before.  Who comes at his time is admitted; who does not need his place leaves it to the next who asks, so that
-there is neither a time at which nobody comes nor one at which many do.
+there is neither a time at which nobody comes nor one at which many do: where some come late and others in time, no more
+are told to come than can be taken, and the rest a second later.
 
 Who comes back with a ticket of an earlier link (see ``returns``) costs a part of a log-in, and takes that part of a
 place.
@@ -41,6 +42,7 @@ __all__ = ["HANDSHAKE_SHARE", "RETURN_SHARE", "Admission", "Pace", "Verdict"]
 LONGEST_LINE = 600.0  # seconds that the line is long at most: who would stand longer is told to ask again
 PLACES_OF_HOST = 16  # places kept for one public host at once: an office behind one address
 GRACE = 12.0  # seconds after its time that a place is kept: a handshake over a bad line takes five
+PUT_OFF = 6.0  # seconds after its time until which who has a place is put off, where others came late, all at once
 EARLY = 0.5  # seconds before its time that who has a place is taken all the same: clocks and waiting are not exact
 LATER = 30.0  # seconds, at least, after which to ask again where no place is kept; at most twice as many
 SPACED = 1.1  # times the work of one between two in the line: they do not come evenly, and others come unasked
@@ -84,6 +86,8 @@ class Admission:
     _secret: bytes = b""
     _next: float = -inf
     """When the next place behind all others is free: in the past while there is nothing to wait for."""
+    _called: float = -inf
+    """When the next may be told to come: in the past while few have been."""
     _gaps: list[float] = field(default_factory=list)
     """A heap of the times of places before it that were given back."""
     _places: dict[int, bytes] = field(default_factory=dict)
@@ -130,26 +134,28 @@ class Admission:
             wait = at / 1000 - now
             if wait > EARLY and not self._free(now):
                 return Verdict(False, ceil(wait), ticket, proven=True)
+            if not self._calm(now) and wait > -PUT_OFF:
+                return Verdict(False, 1, ticket, proven=True)
             if wait > EARLY:
                 paid = self._paid.get(at, 1.0)
                 self._release(at)
                 heappush(self._gaps, at / 1000)
                 at = self._take(now, key, paid)
             self._waiting.pop(at, None)  # he is told to come: whether he arrives or not, the work is begun
-            return Verdict(admitted=True, proven=True)
+            return self._come(self._paid.get(at, 1.0), proven=True)
         if not room:
             return Verdict(False, ceil(FULL * (1 + self.rng.random())), proven=proven)
         if self._free(now):
             self._take(now, key, share)
-            return Verdict(admitted=True, proven=proven)
+            return self._come(share, proven=proven)
         if not proven:
-            return Verdict(False, ceil(self.backlog(now)), self._ticket(0, key))
+            return Verdict(False, max(1, ceil(self.backlog(now))), self._ticket(0, key))
         crowded = self._held[key] >= PLACES_OF_HOST and not (host and is_private(host))
         if crowded or self._next - now > LONGEST_LINE or self.places >= self._most:
             return Verdict(False, ceil(LATER * (1 + self.rng.random())), proven=True)
         at = self._take(min(self._next, self._gap(now)), key, SPACED * share)
         self._waiting[at] = None
-        return Verdict(False, ceil(at / 1000 - now), self._ticket(at, key), proven=True)
+        return Verdict(False, max(1, ceil(at / 1000 - now)), self._ticket(at, key), proven=True)
 
     def redeem(self, host: bytes, ticket: bytes, now: float, share: float = 1.0) -> bool:
         """Whether a node that wants to attach was told to come; its place is used up, and counted as what it was."""
@@ -191,7 +197,17 @@ class Admission:
 
     def _free(self, now: float) -> bool:
         self._next = max(self._next, now - (self.pace.burst - 1) / self.pace.rate)
-        return min(self._next, self._gap(now)) <= now + 1e-6  # sums of halves and thirds are not exact
+        free = min(self._next, self._gap(now)) <= now + 1e-6  # sums of halves and thirds are not exact
+        return free and self._calm(now)
+
+    def _calm(self, now: float) -> bool:
+        """Whether no more have been told to come lately than can be taken."""
+        self._called = max(self._called, now - (self.pace.burst - 1) / self.pace.rate)
+        return self._called <= now + 1e-6
+
+    def _come(self, share: float, *, proven: bool) -> Verdict:
+        self._called += share / self.pace.rate
+        return Verdict(admitted=True, proven=proven)
 
     def _gap(self, now: float) -> float:
         """When the first place before the end of the line is free; inf: none is."""
