@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 
 from halloo.crypto.suite import Digest
-from halloo.overlay.admission import Admission, Pace
+from halloo.overlay.admission import HANDSHAKE_SHARE, Admission, Pace
 from halloo.sim.crowd.ground import Bools, Floats, Ints
 from halloo.sim.desk import Desk, Work
 
@@ -103,14 +103,23 @@ class Desks:
         """A place is not needed."""
         self._lines[number].give_back(host, _packed(ticket), now)
 
-    def hello(self, number: int, now: float, *, again: bool) -> float | None:
-        """A handshake begins: seconds until it is answered; None: it is not heard."""
+    def hello(self, number: int, now: float, *, again: bool, share: float = 1.0) -> float | None:
+        """A handshake begins, ``share`` of a login's work: seconds until it is answered; None: it is not heard."""
         if self.work is None:
             return 0.0
         desk = self._desks[number]
         if desk is None or desk.work is not self.work:
             desk = self._desks[number] = Desk(self.work)
-        return desk.wait(now, 1.0, again=again)
+        return desk.wait(now, share, again=again)
+
+    def guest(self, number: int, now: float) -> bool:
+        """One comes for a relay: whether he is heard."""
+        if self.hello(number, now, again=False, share=HANDSHAKE_SHARE) is None:
+            return False
+        line = self._lines[number]
+        line.charge(now, HANDSHAKE_SHARE)
+        self.free_at[number] = now + line.backlog(now)
+        return True
 
     def attached(self, number: int, host: bytes, ticket: int, now: float, *, here: bool) -> Answer:
         """One who proved its key wants to attach; ``here``: it is taken for attached already."""

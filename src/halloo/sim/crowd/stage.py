@@ -219,7 +219,9 @@ class CrowdPlay(Play):
         self.crowd.every(1.0, self._look_after_calls)
 
     def _look_after_calls(self) -> bool:
-        """Whoever needs a relay, and has lost one, gets another from the supernode he is attached to."""
+        """Whoever needs a relay, and has lost one, gets another from the supernode he is attached to; where none is
+        left and neither is attached, both come to any other, as guests.
+        """
         mine, desks = self.crowd.rows, self.crowd.desks
         for call, relays in list(self._relays.items()):
             relays[:] = [number for number in relays if desks.alive[number % len(desks)]]
@@ -227,6 +229,10 @@ class CrowdPlay(Play):
                 number = int(mine.supernode[row])
                 fit = mine.state[row] == ATTACHED and number != NOBODY and desks.alive[number]
                 if fit and len(relays) < 2 and number not in relays:
+                    relays.append(number)
+            if not relays and desks.alive.any():
+                number = int(self.rng.choice(np.flatnonzero(desks.alive)))
+                if all(desks.guest(number, self.world.now) for _ in call[:2]):
                     relays.append(number)
         return True
 
