@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from halloo.link.notice import Down, Heard, Moved, Notice, Observed, Up
 from halloo.link.onelink import HELLO_FOR, IDLE_FOR
 from halloo.link.persona import Persona
 from halloo.messages.overlay import Ping
+from halloo.overlay.admission import HANDSHAKE_SHARE
 from halloo.sim.desk import Work
 from halloo.sim.half import GIVE_UP
 from halloo.sim.minds import Dweller
@@ -208,16 +210,20 @@ def test_links_are_bounded() -> None:
     assert pair.one.of(Down) == [Down(Peer(MAX_LINKS), "too many links")]
 
 
-def test_a_supernode_that_is_busy_lets_others_wait() -> None:
+@pytest.mark.parametrize(("joins", "share"), [(True, 1.0), (False, HANDSHAKE_SHARE)], ids=["to attach", "as a guest"])
+def test_a_supernode_that_is_busy_lets_others_wait(joins: bool, share: float) -> None:
     pair = Pair()
     pair.other.supernode = object()
+    pair.one.join = SimpleNamespace(tries=lambda _: joins)
     pair.world.work = Work(logins=1.0)
     pair.begin()
     for i in range(2, 6):
         pair.world.carry_out(pair.dwellers[0], [Link(Peer(i), Wire(OTHER))])
     pair.world.run(20.0)
     ups = [at for at, notice in pair.one.told if isinstance(notice, Up)]
-    assert ups == [pytest.approx(0.04 + (0.0 if i == 0 else i), abs=0.05) for i in range(5)]
+    waits = [max(0.0, i * share - pair.world.work.at_once) for i in range(1, 5)]
+    assert ups[0] == pytest.approx(0.04, abs=0.05)  # a second before the others
+    assert ups[1:] == [pytest.approx(1.04 + wait, abs=0.05) for wait in waits]
 
 
 def test_a_message_that_a_program_cannot_bear_ends_it() -> None:
