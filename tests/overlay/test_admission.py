@@ -144,6 +144,16 @@ def test_those_who_come_late_and_those_who_come_in_time_do_not_come_at_once() ->
         assert sum(begin <= one < begin + 3.0 for one in come) <= PACE.burst + 3.0 * PACE.rate + 1
 
 
+def test_who_asks_over_and_over_whether_he_may_come_holds_nobody_up() -> None:
+    admission = full_line(100.0)
+    one = place(admission, host(1), 100.0)
+    now = 100.0 + one.wait + GRACE - 1.0
+    for _ in range(1_000):
+        assert admission.ask(host(1), one.ticket, now).admitted
+    assert admission.would_admit(now + 1.0)
+    assert admission.ask(host(2), b"", now + 1.0).admitted
+
+
 def test_places_that_nobody_comes_for_are_free_again() -> None:
     admission, now = full_line(), 100.0
     for number in range(100):
